@@ -1,0 +1,67 @@
+"""Network configurations as plain data: to a dictionary for a file's header and back, strictly."""
+
+from dataclasses import asdict, fields
+from typing import Any, ClassVar, Literal, Protocol, get_args, get_origin, get_type_hints
+
+
+class NetworkConfig(Protocol):
+    """What every network configuration has: a frozen dataclass with the published system's name."""
+
+    network: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+def check_range(config: NetworkConfig, **bounds: tuple[int, int]) -> None:
+    """Raises ValueError for an integer field outside its inclusive bounds.
+
+    The upper bounds are far above any sensible network; they keep a hostile file from asking for one that would
+    fill the memory.
+    """
+    for name, (low, high) in bounds.items():
+        value = getattr(config, name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+                raise ValueError(f"{config.network}: {name} must be an integer from {low} to {high}, found {value!r}")
+
+
+def check_choices(config: NetworkConfig) -> None:
+    """Raises ValueError for a ``Literal`` field without one of its values, or a ``bool`` field that is not one."""
+    for name, hint in get_type_hints(type(config)).items():
+        value = getattr(config, name)
+        if get_origin(hint) is Literal and value not in get_args(hint):
+            choices = ", ".join(map(str, get_args(hint)))
+            raise ValueError(f"{config.network}: {name} must be one of {choices}; found {value!r}")
+        if hint is bool and not isinstance(value, bool):
+            raise ValueError(f"{config.network}: {name} must be true or false, found {value!r}")
+
+
+def config_to_dict(config: NetworkConfig) -> dict[str, Any]:
+    """The configuration with its network's name, of JSON types only."""
+    values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}  # type: ignore[call-overload]
+    return {"network": config.network, **values}
+
+
+def config_from_dict(data: dict[str, Any], kinds: tuple[type, ...]) -> Any:
+    """The configuration that ``config_to_dict`` wrote.
+
+    Args:
+        data: Field names and values, and the network's name under ``network``.
+        kinds: Configuration classes to choose from.
+
+    Raises:
+        ValueError: An unknown network, an unknown or missing key, or a value that the configuration refuses.
+    """
+    by_name = {kind.network: kind for kind in kinds}
+    name = data.get("network")
+    if name not in by_name:
+        raise ValueError(
+            f"unknown network {name!r}; this version knows {', '.join(by_name)}. The file may come from a newer version"
+        )
+    kind = by_name[name]
+    known = [field.name for field in fields(kind)]
+    given = {key: value for key, value in data.items() if key != "network"}
+    if unknown := sorted(set(given) - set(known)):
+        raise ValueError(f"{name}: unknown configuration key {', '.join(unknown)}; known are {', '.join(known)}")
+    if missing := sorted(set(known) - set(given)):
+        raise ValueError(f"{name}: the configuration lacks {', '.join(missing)}")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
