@@ -1,0 +1,1 @@
+"""Stand-in for the parts of ComfyUI that the nodes use; no code of ComfyUI's."""
