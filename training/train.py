@@ -114,7 +114,7 @@ def train_step(state: TrainingState, blurry: Tensor, sharp: Tensor, options: Tra
     with torch.autocast(device.type, torch.bfloat16, enabled=options.bf16):
         restored = state.network(state.network.pyramid(blurry))
     loss = multi_scale_loss(restored, state.network.pyramid(sharp), options.pixel_loss, options.frequency_weight)
-    value = float(loss)
+    value = float(loss.detach())
     if not math.isfinite(value):
         raise FloatingPointError(f"the loss is {value} at step {state.step}; the last saved state is as it was")
     state.optimiser.zero_grad(set_to_none=True)
