@@ -5,25 +5,25 @@ BIN = $(VENV)/bin
 
 .PHONY: demo test quality style clean
 
-$(VENV)/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -c constraints.txt -e ".[dev]"
-	touch $@
-
-demo: $(VENV)/.installed
+demo: $(VENV)/.standalone
 	$(BIN)/python -m deblur restore examples/blurry.png -o restored.png --sharp examples/sharp.png --compare --overwrite
 
-test: $(VENV)/.installed
+test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q
 
-quality: $(VENV)/.installed
+quality: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
-style: $(VENV)/.installed
+style: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+$(VENV)/.%: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -c constraints.txt -e ".[$*]"
+	touch $@
 
 clean:
 	rm -rf $(VENV) restored.png restored_comparison.png

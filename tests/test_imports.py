@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 ALLOWED = {
     "deblur/commands": {"torch", "numpy", "PIL", "tqdm", "weights"},
     "deblur/__main__.py": {"weights"},
-    "deblur": {"torch", "einops"},
+    "deblur": {"torch"},
     "weights/hub.py": {"huggingface_hub"},
     "weights": {"torch", "safetensors"},
     "nodes": {"torch", "comfy", "comfy_api", "folder_paths", "server", "deblur", "weights"},
