@@ -2,11 +2,13 @@
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 import weights.resolve as resolve
-from deblur import PRESETS, restore_network
+from deblur import PRESETS, psnr, restore, restore_network
+from deblur.commands.image_file import read_rgb
 from weights import (
     CATALOGUE,
     CatalogueEntry,
@@ -55,6 +57,18 @@ def test_every_entry_is_of_a_preset_and_its_bundled_file_is_the_one_described(na
         assert network.config == PRESETS[name]
         assert checkpoint.provenance.metrics == entry.figures
         assert checkpoint.provenance.licence == entry.licence
+
+
+def test_the_first_command_works_without_the_hub():
+    assert CATALOGUE["scale-recurrent-lite"].bundled_path.is_file()
+
+
+def test_the_bundled_weights_do_not_make_the_example_worse():
+    checkpoint = read_checkpoint(find_weights("scale-recurrent-lite"))
+    network = restore_network(checkpoint.config, checkpoint.state_dict)
+    folder = Path(__file__).parents[1] / "examples"
+    blurry, sharp = (read_rgb(folder / name)[None].float() / 255 for name in ("blurry.png", "sharp.png"))
+    assert psnr(restore(network, blurry), sharp) > psnr(blurry, sharp) + 0.2
 
 
 def test_a_folder_of_the_users_comes_before_the_bundled_file(entry, tmp_path):
