@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .cost import finest_radius
 from .presets import Network
 from .resize import PyramidKernel
 from .restore import check_images, to_network
@@ -44,7 +45,7 @@ def restore_tiled(
     blurry: Tensor,
     *,
     tile: int = 512,
-    halo: int = 64,
+    halo: int | None = None,
     pyramid_kernel: PyramidKernel | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
@@ -52,14 +53,14 @@ def restore_tiled(
 
     The coarser scales, a quarter of the pixels and less, run on the whole image, so every tile knows what surrounds
     it from afar. Tiles do not overlap: each is computed with a halo around it, and the halo is cut off, which leaves
-    smaller errors than feathering. With a halo of at least ``finest_radius(network.config)`` pixels the result is
-    that of ``restore``, but for rounding.
+    smaller errors than feathering. With a halo of at least ``finest_radius(network.config)`` pixels, the default, the
+    result is that of ``restore``, but for rounding.
 
     Args:
         network: In inference mode, on the device and in the dtype to compute with.
         blurry: ``(B, 3, H, W)`` RGB in [0, 1] (values outside are clamped), any floating dtype, any device.
         tile: Side of a tile in pixels, rounded up to the network's size multiple.
-        halo: Width of the halo in pixels, rounded up likewise; 0 leaves seams.
+        halo: Width of the halo in pixels, rounded up likewise; 0 leaves seams. None is the finest radius.
         pyramid_kernel: Another pyramid than the network was trained with, to see what it does.
         progress: Called after every tile with the number of tiles done and in all. What it raises ends the work.
 
@@ -70,6 +71,7 @@ def restore_tiled(
         ValueError: Not a batch of floating-point RGB images, a tile of no size or a negative halo.
     """
     check_images(blurry)
+    halo = finest_radius(network.config) if halo is None else halo
     if tile < 1 or halo < 0:
         raise ValueError(f"expected a tile of at least 1 pixel and a halo of at least 0, found {tile} and {halo}")
     levels = network.pyramid(to_network(network, blurry), pyramid_kernel)

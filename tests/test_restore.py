@@ -74,9 +74,9 @@ def test_what_is_no_rgb_batch_is_refused(small_network, call, blurry):
 
 
 @pytest.mark.parametrize("size", [(200, 143), (31, 260), (64, 64)])
-def test_tiles_with_the_finest_radius_as_halo_equal_the_whole(small_network, size):
+def test_tiles_equal_the_whole(small_network, size):
     network, blurry = small_network.double(), torch.rand(1, 3, *size, dtype=torch.float64)
-    tiled = restore_tiled(network, blurry, tile=48, halo=finest_radius(network.config))
+    tiled = restore_tiled(network, blurry, tile=48)
     torch.testing.assert_close(tiled, restore(network, blurry), atol=1e-12, rtol=0)
 
 

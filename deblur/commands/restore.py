@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from weights import find_weights, read_checkpoint
 
-from ..cost import finest_radius
 from ..metrics import psnr, ssim
 from ..presets import Network, restore_network
 from ..restore import restore
@@ -127,8 +126,7 @@ def restore_pixels(
         tile = TILE if rgb.shape[1] * rgb.shape[2] > WHOLE_IMAGE_PIXELS else 0
     if tile == 0:
         return restore(network, rgb[None])[0]
-    halo = finest_radius(network.config)
-    return restore_tiled(network, rgb[None], tile=tile, halo=halo, progress=progress)[0]
+    return restore_tiled(network, rgb[None], tile=tile, progress=progress)[0]
 
 
 def figures(rgb: Tensor, sharp: Tensor) -> str:
