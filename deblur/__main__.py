@@ -3,8 +3,6 @@
 import argparse
 import sys
 
-from weights import CheckpointError, VerificationError
-
 from .commands import networks, restore
 
 
@@ -19,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return {"restore": restore.run, "networks": networks.run}[options.command](options)
-    except (restore.UsageError, CheckpointError, VerificationError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -11,7 +11,6 @@ ROOT = Path(__file__).parents[1]
 # Longest matching path first. `.` is the package itself; a name may be a top-level module or one of our packages.
 ALLOWED = {
     "deblur/commands": {"torch", "numpy", "PIL", "tqdm", "weights"},
-    "deblur/__main__.py": {"weights"},
     "deblur": {"torch"},
     "weights/hub.py": {"huggingface_hub"},
     "weights": {"torch", "safetensors"},

@@ -1,1 +1,1 @@
-"""Training and evaluation commands; needs the ``training`` extra and runs from the repository root."""
+"""Training and evaluation commands; they need the ``standalone`` extra and run from the repository root."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from deblur.commands.image_file import ImageFile, read_image, write_image
+from deblur.commands.image_file import ImageFile, read_rgb, write_image
 
 from .camera import CameraSettings, photograph
 
@@ -23,7 +23,7 @@ def main() -> None:
         if path.exists():
             parser.error(f"{path} exists; choose another name")
     rng = torch.Generator().manual_seed(options.seed)
-    picture = (read_image(options.photograph).rgb * 255).round().to(torch.uint8)
+    picture = read_rgb(options.photograph)
     if picture.shape[1] < options.size[0] or picture.shape[2] < options.size[1]:
         parser.error(f"{options.photograph} is smaller than {options.size[0]}×{options.size[1]}; give a smaller --size")
     settings = replace(CameraSettings(), still=0.0, objects=(1.0,))

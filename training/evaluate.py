@@ -8,8 +8,7 @@ import torch
 
 from deblur import Network, psnr, restore, restore_network, ssim
 from deblur.commands.image_file import read_rgb
-from weights import read_checkpoint
-from weights.resolve import find_weights
+from weights import find_weights, read_checkpoint
 
 from .pairs import find_pairs
 

@@ -4,7 +4,6 @@ Prints the entry for ``weights/catalogue.json``.
 """
 
 import argparse
-import hashlib
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from deblur import restore_network
 from weights import CatalogueEntry, Checkpoint, Provenance, read_checkpoint, write_checkpoint
+from weights.verify import file_sha256
 
 from .evaluate import mean, measure
 from .pairs import find_pairs
@@ -47,14 +47,13 @@ def figures_on(checkpoint: Checkpoint, folder: Path, name: str) -> dict[str, flo
 
 def catalogue_entry(name: str, path: Path, checkpoint: Checkpoint) -> CatalogueEntry:
     """The entry that describes a written file."""
-    content = path.read_bytes()
     provenance = checkpoint.provenance
     return CatalogueEntry(
         name=name,
         network=checkpoint.config["network"],
         file=path.name,
-        sha256=hashlib.sha256(content).hexdigest(),
-        bytes=len(content),
+        sha256=file_sha256(path),
+        bytes=path.stat().st_size,
         licence=provenance.licence,
         figures=provenance.metrics,
         trained_on=provenance.trained_on,

@@ -43,6 +43,11 @@ def read_photographs(folder: Path, smallest: int) -> list[Tensor]:
     return pictures
 
 
+def numbered_rng(seed: int, number: int) -> torch.Generator:
+    """The randomness of the rendering or batch with that number."""
+    return torch.Generator().manual_seed(seed * 1_000_003 + number)
+
+
 class Renderings(Dataset[Tensor]):
     """Blurry and sharp renderings; number i is always the same.
 
@@ -56,7 +61,7 @@ class Renderings(Dataset[Tensor]):
         return self.count
 
     def __getitem__(self, index: int) -> Tensor:
-        rng = torch.Generator().manual_seed(self.seed * 1_000_003 + index)
+        rng = numbered_rng(self.seed, index)
         chosen = torch.randint(len(self.pictures), (PHOTOGRAPHS_PER_RENDERING,), generator=rng)
         pictures = [self.pictures[i] for i in chosen.tolist()]
         return torch.cat(photograph(pictures, (self.size, self.size), self.settings, rng))
@@ -79,7 +84,7 @@ class Mixture(Dataset[Tensor]):
         return len(self.renderings)
 
     def __getitem__(self, index: int) -> Tensor:
-        rng = torch.Generator().manual_seed(self.renderings.seed * 1_000_003 + index)
+        rng = numbered_rng(self.renderings.seed, index)
         if not self.pairs or float(torch.rand((), generator=rng)) >= self.share:
             return self.renderings[index]
         pair = self.pairs[int(torch.randint(len(self.pairs), (), generator=rng))]
@@ -135,7 +140,7 @@ def batches(
         while rendered < rendered_before(step):
             pool.append(next(loader))
             rendered += 1
-        rng = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        rng = numbered_rng(seed, step)
         patches = []
         for index in torch.randint(len(pool), (batch,), generator=rng).tolist():
             y, x = torch.randint(images.renderings.size - crop + 1, (2,), generator=rng).tolist()

@@ -19,7 +19,6 @@ from .image_file import (
     IMAGE_SUFFIXES,
     WRITTEN_SUFFIXES,
     ImageFile,
-    ImageFileError,
     read_image,
     write_image,
 )
@@ -81,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
             try:
                 check_targets(job, inputs, options.compare, options.overwrite)
                 report = restore_file(network, job, options.tile, options.compare, part_of_an_image(bar))
-            except (ImageFileError, UsageError, OSError, ValueError, RuntimeError, MemoryError) as error:
+            except (OSError, ValueError, RuntimeError, MemoryError) as error:
                 failures.append((job.source, str(error) or type(error).__name__))
                 tqdm.write(f"failed: {job.source}: {failures[-1][1]}")
             else:
@@ -118,9 +117,7 @@ def restore_file(
     return report
 
 
-def restore_pixels(
-    network: Network, rgb: Tensor, tile: int | None, progress: Callable[[int, int], None] = lambda done, total: None
-) -> Tensor:
+def restore_pixels(network: Network, rgb: Tensor, tile: int | None, progress: Callable[[int, int], None]) -> Tensor:
     """Restores ``(3, H, W)`` pixels, whole or, if large, in tiles that give the same result."""
     if tile is None:
         tile = TILE if rgb.shape[1] * rgb.shape[2] > WHOLE_IMAGE_PIXELS else 0
