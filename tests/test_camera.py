@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from training.camera import CameraSettings, Layer, Motion, draw_extent, expose, photograph, soft_blob
+from training.data.camera import CameraSettings, Layer, Motion, draw_extent, expose, photograph, soft_blob
 
 SIZE = (48, 64)
 

@@ -15,6 +15,8 @@ ALLOWED = {
     "weights/hub.py": {"huggingface_hub"},
     "weights": {"torch", "safetensors"},
     "nodes": {"torch", "comfy", "comfy_api", "folder_paths", "server", "deblur", "weights"},
+    "training/data/video.py": {"av", "numpy", "torch"},
+    "training/data/flow.py": {"cv2", "numpy", "torch"},
     "training": {"torch", "numpy", "PIL", "tqdm", "safetensors", "deblur", "weights"},
     "__init__.py": {"comfy_api", "comfyui_version", "folder_paths", "nodes"},
 }

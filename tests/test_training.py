@@ -10,11 +10,11 @@ from PIL import Image
 
 from deblur import PRESETS, ScaleRecurrentConfig, build_network, psnr, restore_network
 from training import export
-from training.camera import CameraSettings
+from training.data.camera import CameraSettings
+from training.data.pairs import find_pairs
+from training.data.photos import Mixture, Renderings, augment, batches, read_photographs
 from training.evaluate import mean, measure
 from training.losses import multi_scale_loss
-from training.pairs import find_pairs
-from training.photos import Mixture, Renderings, augment, batches, read_photographs
 from training.train import fit, learning_rate, main, parse_options, setup, train_step, validate_and_save
 from weights import CatalogueEntry, read_checkpoint, verify_file
 

@@ -1,1 +1,1 @@
-"""Training and evaluation commands; they need the ``standalone`` extra and run from the repository root."""
+"""Training and evaluation commands; they need the ``training`` extra and run from the repository root."""

@@ -8,7 +8,7 @@ import torch
 
 from deblur.commands.image_file import ImageFile, read_rgb, write_image
 
-from .camera import CameraSettings, photograph
+from .data.camera import CameraSettings, photograph
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from deblur import Network, psnr, restore, restore_network, ssim
 from deblur.commands.image_file import read_rgb
 from weights import find_weights, read_checkpoint
 
-from .pairs import find_pairs
+from .data.pairs import find_pairs
 
 
 def measure(network: Network, pairs: Iterable[tuple[Path, Path]]) -> list[dict[str, float]]:

@@ -15,8 +15,8 @@ from deblur import restore_network
 from weights import CatalogueEntry, Checkpoint, Provenance, read_checkpoint, write_checkpoint
 from weights.verify import file_sha256
 
+from .data.pairs import find_pairs
 from .evaluate import mean, measure
-from .pairs import find_pairs
 
 DTYPES = {"float16": torch.float16, "float32": torch.float32}
 

@@ -17,11 +17,11 @@ from tqdm import tqdm
 from deblur import build_network, config_to_dict, preset
 from weights import Checkpoint, Provenance, write_checkpoint
 
-from .camera import CameraSettings
+from .data.camera import CameraSettings
+from .data.pairs import find_pairs
+from .data.photos import Mixture, Renderings, batches, read_photographs
 from .evaluate import mean, measure
 from .losses import PixelLoss, multi_scale_loss
-from .pairs import find_pairs
-from .photos import Mixture, Renderings, batches, read_photographs
 from .state import TrainingState, load_state, save_state, update_average
 
 

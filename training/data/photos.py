@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from deblur.commands.image_file import IMAGE_SUFFIXES, read_rgb
 
 from .camera import CameraSettings, photograph
+from .source import numbered_rng
 
 PHOTOGRAPHS_PER_RENDERING = 3
 
@@ -43,11 +44,6 @@ def read_photographs(folder: Path, smallest: int) -> list[Tensor]:
     return pictures
 
 
-def numbered_rng(seed: int, number: int) -> torch.Generator:
-    """The randomness of the rendering or batch with that number."""
-    return torch.Generator().manual_seed(seed * 1_000_003 + number)
-
-
 class Renderings(Dataset[Tensor]):
     """Blurry and sharp renderings; number i is always the same.
 
@@ -61,7 +57,7 @@ class Renderings(Dataset[Tensor]):
         return self.count
 
     def __getitem__(self, index: int) -> Tensor:
-        rng = numbered_rng(self.seed, index)
+        rng = numbered_rng(self.seed, "photograph", index)
         chosen = torch.randint(len(self.pictures), (PHOTOGRAPHS_PER_RENDERING,), generator=rng)
         pictures = [self.pictures[i] for i in chosen.tolist()]
         return torch.cat(photograph(pictures, (self.size, self.size), self.settings, rng))
@@ -84,7 +80,7 @@ class Mixture(Dataset[Tensor]):
         return len(self.renderings)
 
     def __getitem__(self, index: int) -> Tensor:
-        rng = numbered_rng(self.renderings.seed, index)
+        rng = numbered_rng(self.renderings.seed, "mixture", index)
         if not self.pairs or float(torch.rand((), generator=rng)) >= self.share:
             return self.renderings[index]
         pair = self.pairs[int(torch.randint(len(self.pairs), (), generator=rng))]
@@ -140,7 +136,7 @@ def batches(
         while rendered < rendered_before(step):
             pool.append(next(loader))
             rendered += 1
-        rng = numbered_rng(seed, step)
+        rng = numbered_rng(seed, "batch", step)
         patches = []
         for index in torch.randint(len(pool), (batch,), generator=rng).tolist():
             y, x = torch.randint(images.renderings.size - crop + 1, (2,), generator=rng).tolist()
