@@ -115,7 +115,9 @@ def image_size(location: Location) -> tuple[int, int]:
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
-    turned = image.getexif().get(EXIF_ORIENTATION) in TURNED_BY_A_QUARTER
+    # For a PNG without the block in its header Pillow would decode the image to look for one behind it.
+    has_exif = image.format != "PNG" or "exif" in image.info
+    turned = has_exif and image.getexif().get(EXIF_ORIENTATION) in TURNED_BY_A_QUARTER
     return (image.width, image.height) if turned else (image.height, image.width)
 
 

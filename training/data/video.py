@@ -7,12 +7,9 @@ from pathlib import Path
 import av
 import torch
 from av.error import FFmpegError
-from av.video.reformatter import Colorspace
 from torch import Tensor
 
 VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv"})
-UNSPECIFIED_COLOURS = 2
-HD_HEIGHT = 720
 
 
 class VideoError(ValueError):
@@ -92,8 +89,6 @@ def _decoded(path: Path) -> Iterator[tuple[av.VideoFrame, av.VideoStream]]:
 
 
 def _pixels(frame: av.VideoFrame) -> Tensor:
-    # Players take untagged HD video to be BT.709; the converter would take it to be BT.601.
-    untagged_hd = frame.colorspace == UNSPECIFIED_COLOURS and min(frame.height, frame.width) >= HD_HEIGHT
-    array = frame.to_ndarray(format="rgb24", src_colorspace=Colorspace.ITU709 if untagged_hd else None)
+    array = frame.to_ndarray(format="rgb24")
     image = torch.from_numpy(array).permute(2, 0, 1)
     return torch.rot90(image, round(frame.rotation / 90), dims=(1, 2)).contiguous()
