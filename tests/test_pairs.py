@@ -213,7 +213,7 @@ def test_what_a_partial_copy_lacks_is_named(gopro, as_archive):
 
 
 def test_gopro_without_a_pair_is_an_error_whatever_is_asked(gopro, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no folder .*train; expected GOPRO_Large with train and test"):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*train; expected GOPRO_Large with train and test"):
         find_gopro(gopro / "train", "train", partial=True)
     (tmp_path / "empty" / "train").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match="0 of 2,103 pairs and 0 of 22 sequences"):

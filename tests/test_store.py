@@ -26,7 +26,9 @@ def write_image(path, size=(12, 10), seed=0, **options):
 def images(tmp_path):
     sizes = [(12, 10), (7, 9), (16, 16)]
     paths = [tmp_path / "images" / f"{number}.png" for number in range(3)]
-    return paths, [write_image(path, size, number) for number, (path, size) in enumerate(zip(paths, sizes, strict=True))]
+    return paths, [
+        write_image(path, size, number) for number, (path, size) in enumerate(zip(paths, sizes, strict=True))
+    ]
 
 
 def options(tmp_path, place="auto", **more):

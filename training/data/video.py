@@ -40,7 +40,7 @@ def probe_video(path: Path) -> VideoFacts:
     for frame, stream in _decoded(path):
         _, height, width = _pixels(frame).shape
         return VideoFacts(height, width, float(stream.average_rate or 0), stream.frames)
-    raise VideoError(f"{path}: the video has no frames")
+    raise VideoError(f"{path}: the file ends before the first frame")
 
 
 def count_frames(path: Path) -> int:
@@ -85,6 +85,8 @@ def _decoded(path: Path) -> Iterator[tuple[av.VideoFrame, av.VideoStream]]:
                 yield frame, stream
     except FFmpegError as error:
         what = f"damaged after {number} frames" if number else "not a readable video"
+        if isinstance(error, EOFError) and not number:
+            what = "the file ends before the first frame"
         raise VideoError(f"{path}: {what} ({error.strerror})") from error
 
 
