@@ -5,6 +5,7 @@ Nah, Kim, Lee 2017, section 2: blurry = g(mean of g⁻¹(frames)), g(x) = x^(1/�
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import accumulate, pairwise
 
 import torch
@@ -30,10 +31,19 @@ def average_frames(frames: Iterable[Tensor], gamma: float) -> Tensor:
     """
     total, count = torch.zeros(()), 0
     for frame in frames:
-        light = frame.float() if gamma == 1 else (frame.float() / 255).pow(gamma)
+        if gamma == 1:
+            light = frame.float()
+        else:  # a table is several times faster than as many powers
+            light = _light(gamma, frame.device).index_select(0, frame.flatten().int()).view(frame.shape)
         total, count = light if count == 0 else total.add_(light), count + 1
     mean = total / count
     return (mean if gamma == 1 else 255 * mean.pow(1 / gamma)).round().to(torch.uint8)
+
+
+@lru_cache(maxsize=16)
+def _light(gamma: float, device: torch.device) -> Tensor:
+    """The light behind each of the 256 values."""
+    return (torch.arange(256, device=device) / 255).pow(gamma)
 
 
 class Frames:
