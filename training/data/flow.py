@@ -42,7 +42,7 @@ def measure_motion(first: Tensor, second: Tensor, percentile: float) -> Motion:
         )
     grey = [cv2.cvtColor(image.permute(1, 2, 0).contiguous().numpy(), cv2.COLOR_RGB2GRAY) for image in (first, second)]
     method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow = np.asarray(method.calc(grey[0], grey[1], np.empty(0, np.float32)))  # (H, W, 2): x, y
+    flow = np.asarray(method.calc(grey[0], grey[1], None))  # type: ignore[call-overload]  # (H, W, 2): x, y
     height, width = grey[0].shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     x, y = x + flow[..., 0], y + flow[..., 1]

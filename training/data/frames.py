@@ -81,7 +81,6 @@ class Frames:
             )
         self.lengths = range(fewest, most + 1, 2)
         self.windows = {n: list(accumulate(max(0, b - a - n + 1) for a, b in self.runs)) for n in self.lengths}
-        self.smallest = min(range(len(store)), key=lambda index: min(store.shapes[index][1:]))
 
     @property
     def device(self) -> torch.device:
@@ -94,12 +93,7 @@ class Frames:
         Raises:
             ValueError: A sequence's frames are smaller; the message names it.
         """
-        _, height, width = self.store.shapes[self.smallest]
-        if min(height, width) < size:
-            raise ValueError(
-                f"{self.store.names[self.smallest]} is {height}×{width} pixels, smaller than patches of {size}×{size}; "
-                f"choose a crop of at most {min(height, width)} or leave the sequence out"
-            )
+        self.store.check(size)
 
     def draw(self, numbers: Sequence[int], size: int) -> Tensor:
         """Patches as :meth:`~training.data.source.Source.draw` says.

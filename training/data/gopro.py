@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .image_files import Location, ZipMember, images_among, natural_key, open_archive, walk_folders
+from .location import Location, ZipMember, images_among, natural_key, open_archive, walk_folders
 from .pairs import Pair
 
 Split = Literal["train", "test"]

@@ -6,9 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .image_files import Location, ZipMember, images_among, natural_key, walk_folders
+from .location import Location, ZipMember, images_among, natural_key, walk_folders
+from .place import StoreOptions
 from .source import numbered_rng
-from .store import ImageStore, StoreOptions, store_images
+from .store import ImageStore, store_images
 
 Pair = tuple[Location, Location]
 """Blurry and sharp."""
@@ -72,7 +73,7 @@ def store_pairs(pairs: Sequence[Pair], options: StoreOptions) -> ImageStore:
 
     Raises:
         ValueError: The images of a pair have different sizes.
-        OSError, ImageFileError, MemoryError: As :func:`store_images` says.
+        OSError, ImageFileError: As :func:`store_images` says.
     """
     return store_images(pairs, options)
 
@@ -93,7 +94,6 @@ class Pairs:
         for index, name in enumerate(sequences or [""] * len(store)):
             groups.setdefault(name, []).append(index)
         self.groups = list(groups.values())
-        self.smallest = min(range(len(store)), key=lambda index: min(store.shapes[index][1:]))
 
     @property
     def device(self) -> torch.device:
@@ -106,12 +106,7 @@ class Pairs:
         Raises:
             ValueError: A pair is smaller; the message names it.
         """
-        _, height, width = self.store.shapes[self.smallest]
-        if min(height, width) < size:
-            raise ValueError(
-                f"{self.store.names[self.smallest]} is {height}×{width} pixels, smaller than patches of {size}×{size}; "
-                f"choose a crop of at most {min(height, width)} or leave the pair out"
-            )
+        self.store.check(size)
 
     def draw(self, numbers: Sequence[int], size: int) -> Tensor:
         """Patches as :meth:`~training.data.source.Source.draw` says.

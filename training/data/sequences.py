@@ -10,8 +10,9 @@ from statistics import mode
 
 from torch import Tensor
 
-from .image_files import fingerprint, image_size, images_among, walk_folders
-from .store import ImageStore, StoreOptions, cache_key, decoded, fill_store
+from .location import fingerprint, image_size, images_among, walk_folders
+from .place import StoreOptions
+from .store import ImageStore, cache_key, decoded, fill_store
 from .video import VIDEO_SUFFIXES, count_frames, probe_video, video_frames
 
 DECODED_AHEAD = 2
@@ -39,6 +40,8 @@ class FrameFolder:
             return frozenset()
         steps = [after - before for before, after in pairwise(numbers)]
         usual = mode(steps)
+        if steps.count(usual) < len(steps) / 2:  # times, or anything else that does not count
+            return frozenset()
         return frozenset(index for index, step in enumerate(steps, start=1) if step != usual)
 
     def check(self) -> tuple[int, int]:
@@ -68,7 +71,8 @@ class FrameFolder:
 
     def remark(self) -> str:
         """What should be known before this is used, in words; empty when nothing."""
-        return f"the numbering has {len(self.breaks)} gaps, no window crosses them" if self.breaks else ""
+        places = len(self.breaks)
+        return f"the numbers in the names skip at {places} places, which no window crosses" if places else ""
 
     def fingerprint(self) -> str:
         """Changes when the frames do."""
@@ -167,8 +171,8 @@ def store_sequences(sequences: Sequence[FrameSequence], options: StoreOptions) -
     """All frames of all sequences in one store, ``(3, h, w)`` uint8 each; videos are read twice, to count them first.
 
     Raises:
-        ValueError: The frames of a sequence differ in size, or cannot be read.
-        MemoryError: They do not fit where ``options.place`` wants them.
+        ValueError: The frames of a sequence differ in size, cannot be read, or do not fit where ``options.place`` wants
+            them.
         OSError: There is no room for the cache file.
     """
     shapes, names = [], []

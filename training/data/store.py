@@ -7,41 +7,19 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, overload
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .image_files import Location, fingerprint, image_size, read_pixels
+from .location import Location, fingerprint, image_size, read_pixels
+from .place import GIB, StoreOptions, choose_place
 
-Place = Literal["auto", "device", "memory", "file"]
 Shape = tuple[int, int, int]
-GIB = 1 << 30
-
-
-@dataclass(frozen=True)
-class StoreOptions:
-    """Where decoded images are kept."""
-
-    place: Place = "auto"
-    """``device``, ``memory`` (shared with the loader's processes) or ``file``; ``auto`` takes the first that fits."""
-    device: str = "cpu"
-    """Device that trains; only a CUDA device keeps images."""
-    device_share: float = 0.4
-    """Largest part of the device's free memory that images may take."""
-    memory_share: float = 0.5
-    """Largest part of the free shared memory that images may take."""
-    folder: Path | None = None
-    """Folder of the cache file; default: ``motion-deblur`` in the system's folder for temporary files."""
-    workers: int = os.cpu_count() or 1
-    """Threads that decode."""
-    progress: bool = True
-    """Whether to show a progress bar and to say in one line where the images are."""
 
 
 class ImageStore(Sequence[Tensor]):
@@ -60,6 +38,7 @@ class ImageStore(Sequence[Tensor]):
         """
         self.buffer, self.shapes, self.names, self.file = buffer, list(shapes), list(names), file
         self.starts = list(accumulate((prod(shape) for shape in shapes), initial=0))
+        self.smallest = min(range(len(shapes)), key=lambda index: min(shapes[index][1:]))
         assert self.starts[-1] == buffer.numel()
         assert len(self.names) == len(self.shapes)
 
@@ -67,6 +46,19 @@ class ImageStore(Sequence[Tensor]):
     def device(self) -> torch.device:
         """Where the images are."""
         return self.buffer.device
+
+    def check(self, size: int) -> None:
+        """Whether patches of this size can be cut from every image.
+
+        Raises:
+            ValueError: An image is smaller; the message names it.
+        """
+        _, height, width = self.shapes[self.smallest]
+        if min(height, width) < size:
+            raise ValueError(
+                f"{self.names[self.smallest]} is {height}×{width} pixels, smaller than patches of {size}×{size}; "
+                f"choose a crop of at most {min(height, width)} or leave the image out"
+            )
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -97,8 +89,8 @@ def store_images(groups: Sequence[tuple[Location, ...]], options: StoreOptions) 
     Raises:
         FileNotFoundError: An image is missing.
         ImageFileError: An image cannot be read.
-        ValueError: The images of a group have different sizes, or there is no group.
-        MemoryError: They do not fit where ``options.place`` wants them.
+        ValueError: The images of a group have different sizes, there is no group, or they do not fit where
+            ``options.place`` wants them.
         OSError: There is no room for the cache file.
     """
     with ThreadPoolExecutor(options.workers) as pool:
@@ -121,14 +113,14 @@ def fill_store(
         options: Where to keep them.
 
     Raises:
-        ValueError: There is no image, or one has another shape than expected.
-        MemoryError: They do not fit where ``options.place`` wants them.
+        ValueError: There is no image, one has another shape than expected, or they do not fit where
+            ``options.place`` wants them.
         OSError: There is no room for the cache file.
     """
     if not shapes:
         raise ValueError("expected images to keep, found none")
     total = sum(prod(shape) for shape in shapes)
-    place = _choose(total, options)
+    place = choose_place(total, options)
     images = _checked(images, shapes, names)
     bar = tqdm(images, total=len(shapes), desc="decoding", unit="image", disable=not options.progress, leave=False)
     file = None
@@ -172,34 +164,6 @@ def decoded(groups: Sequence[tuple[Location, ...]], threads: int) -> Iterator[Te
             yield ahead.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def free_shared_memory() -> int:
-    """Bytes that can be had as shared memory: of the machine, of the container, of /dev/shm; 0 where unknown."""
-    free = []
-    for path, scale in (("/proc/meminfo", 1024), ("/sys/fs/cgroup/memory.max", 1)):
-        text = Path(path).read_text() if Path(path).is_file() else ""
-        if "MemAvailable:" in text:
-            free.append(int(text.split("MemAvailable:")[1].split()[0]) * scale)
-        elif text.strip().isdigit():
-            free.append(int(text) * scale - int(Path("/sys/fs/cgroup/memory.current").read_text()))
-    if Path("/dev/shm").is_dir():
-        free.append(shutil.disk_usage("/dev/shm").free)
-    return max(0, min(free, default=0))
-
-
-def _choose(total: int, options: StoreOptions) -> Literal["device", "memory", "file"]:
-    room = {"device": 0, "memory": int(options.memory_share * free_shared_memory())}
-    if torch.device(options.device).type == "cuda" and options.place in ("auto", "device"):
-        room["device"] = int(options.device_share * torch.cuda.mem_get_info(torch.device(options.device))[0])
-    if options.place == "auto":
-        return "device" if total <= room["device"] else "memory" if total <= room["memory"] else "file"
-    if options.place != "file" and total > room[options.place]:
-        raise MemoryError(
-            f"the decoded images take {total / GIB:.2f} GiB, and {room[options.place] / GIB:.2f} GiB may be used "
-            f"of the free memory for place {options.place!r} on {options.device}; choose 'auto' or 'file'"
-        )
-    return options.place
 
 
 def _group_shape(group: tuple[Location, ...]) -> Shape:
