@@ -91,7 +91,7 @@ def test_gopro_without_a_pair_is_an_error_whatever_is_asked(gopro, tmp_path):
 
 def test_what_is_not_of_the_split_is_refused(gopro):
     write_pair(gopro / "train" / "GOPR3_11_00", "000047.png")
-    with pytest.raises(ValueError, match="GOPR3_11_00 in train belong not to GOPRO's train split"):
+    with pytest.raises(ValueError, match="GOPR3_11_00 in train are not in GOPRO's train split"):
         find_gopro(gopro, "train", partial=True, expected=MINIATURE)
 
 

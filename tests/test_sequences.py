@@ -80,7 +80,7 @@ def test_folders_and_videos_are_found_and_named_by_their_path(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"no frames below .*empty: expected folders of images, or videos"):
         find_sequences([tmp_path / "three", tmp_path / "empty"])
-    with pytest.raises(FileNotFoundError, match="no folder"):
+    with pytest.raises(FileNotFoundError, match="no file or folder"):
         find_sequences([tmp_path / "gone"])
 
 

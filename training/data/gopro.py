@@ -96,7 +96,7 @@ def find_gopro(
     names = sorted(found, key=natural_key)
     if strangers := [name for name in names if name not in expected[split]]:
         raise ValueError(
-            f"{root}: {_listed(strangers)} in {split} belong not to GOPRO's {split} split; give the published data, "
+            f"{root}: {_listed(strangers)} in {split} are not in GOPRO's {split} split; give the published data, "
             "or read the folder as pairs"
         )
     pairs: list[Pair] = []

@@ -147,6 +147,8 @@ def find_sequences(paths: Sequence[Path]) -> list[FrameSequence]:
         if path.is_file():
             sequences.append(Video(path, path.stem))
             continue
+        if not path.is_dir():
+            raise FileNotFoundError(f"no file or folder {path}")
         before = len(sequences)
         for folder, files in walk_folders(path):
             if images_among(files):
