@@ -32,7 +32,7 @@ class CameraSettings:
 
     camera: MotionSettings = MotionSettings()
     """How the camera moves."""
-    object: MotionSettings = MotionSettings(roll_std=0.02, zoom_std=0.01, still=0.2)
+    object: MotionSettings = MotionSettings(extent_mean=20.0, extent_shape=2, roll_std=0.02, zoom_std=0.01, still=0.15)
     """How objects move through the scene."""
     objects: tuple[float, ...] = (0.45, 0.35, 0.2)
     """Probabilities of 0, 1, 2, … moving objects."""
@@ -40,7 +40,7 @@ class CameraSettings:
     """Probability that the camera follows an object, so that its own motion is all that is seen of it."""
     scale_min: float = 0.65
     """Photographs are magnified by up to 1 over this, which takes away detail that a video camera does not have."""
-    softness_max: float = 0.8
+    softness_max: float = 0.6
     """Largest standard deviation of the lens' point spread, in pixels of the photograph; it blurs the sharp image too."""
     gamma_linear: float = 0.5
     """Probability that frames are averaged as they are (γ = 1, GOPRO's ``blur``)."""
@@ -52,9 +52,9 @@ class CameraSettings:
     """Probability that clipped highlights get back some of the light that was clipped, and streak."""
     noise: float = 0.5
     """Probability of noise on the blurry image."""
-    read_noise_max: float = 0.004
+    read_noise_max: float = 0.001
     """Largest standard deviation of the noise of the dark sensor, relative to white in linear light."""
-    shot_noise_max: float = 0.0004
+    shot_noise_max: float = 0.0001
     """Largest variance of the noise of the light at white; in proportion to the light elsewhere."""
     jpeg: float = 0.0
     """Probability that the blurry image goes through JPEG; none by default, as GOPRO's images are stored as PNG."""

@@ -23,15 +23,15 @@ class MotionSettings:
     speed within 15 % of its mean (see ``python -m training.statistics``).
     """
 
-    extent_mean: float = 21.0
+    extent_mean: float = 26.0
     """Mean length of the path."""
-    extent_shape: int = 3
+    extent_shape: int = 4
     """Shape of the Gamma distribution of lengths; 1 is exponential, larger values crowd about the mean."""
     extent_max: float = 56.0
     """Longest path, and the farthest that any pixel moves from where it is in the middle of the exposure."""
     still: float = 0.08
     """Probability that nothing moves by more than a pixel, so that sharp images stay as they are."""
-    bend: float = 1.6
+    bend: float = 1.2
     """Largest weight of acceleration and turning beside that of steady motion; most paths have far less."""
     tremor: float = 0.12
     """Weight of a faster shake."""
