@@ -38,9 +38,9 @@ class CameraSettings:
     """Probabilities of 0, 1, 2, … moving objects."""
     followed: float = 0.25
     """Probability that the camera follows an object, so that its own motion is all that is seen of it."""
-    scale_min: float = 0.65
+    scale_min: float = 0.5
     """Photographs are magnified by up to 1 over this, which takes away detail that a video camera does not have."""
-    softness_max: float = 0.6
+    softness_max: float = 0.7
     """Largest standard deviation of the lens' point spread, in pixels of the photograph; it blurs the sharp image too."""
     gamma_linear: float = 0.5
     """Probability that frames are averaged as they are (γ = 1, GOPRO's ``blur``)."""
@@ -52,9 +52,9 @@ class CameraSettings:
     """Probability that clipped highlights get back some of the light that was clipped, and streak."""
     noise: float = 0.5
     """Probability of noise on the blurry image."""
-    read_noise_max: float = 0.001
+    read_noise_max: float = 0.0018
     """Largest standard deviation of the noise of the dark sensor, relative to white in linear light."""
-    shot_noise_max: float = 0.0001
+    shot_noise_max: float = 0.00018
     """Largest variance of the noise of the light at white; in proportion to the light elsewhere."""
     jpeg: float = 0.0
     """Probability that the blurry image goes through JPEG; none by default, as GOPRO's images are stored as PNG."""

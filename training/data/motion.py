@@ -29,12 +29,12 @@ class MotionSettings:
     """Shape of the Gamma distribution of lengths; 1 is exponential, larger values crowd about the mean."""
     extent_max: float = 56.0
     """Longest path, and the farthest that any pixel moves from where it is in the middle of the exposure."""
-    still: float = 0.08
+    still: float = 0.05
     """Probability that nothing moves by more than a pixel, so that sharp images stay as they are."""
-    bend: float = 1.2
+    bend: float = 0.8
     """Largest weight of acceleration and turning beside that of steady motion; most paths have far less."""
     tremor: float = 0.12
-    """Weight of a faster shake."""
+    """Largest weight of a faster shake."""
     roll_std: float = 0.008
     """Standard deviation of the roll over the exposure, in radians."""
     zoom_std: float = 0.006
@@ -130,8 +130,8 @@ def draw_motion(settings: MotionSettings, extent: float, size: tuple[int, int], 
     It is less where roll and zoom would take a corner of the image farther than the settings' ``extent_max``.
     """
     frequency = uniform(rng, 0.6, 2.5)
-    acceleration, turn = (settings.bend * uniform(rng, 0, 1) ** 2 for _ in range(2))
-    weights = torch.tensor([1.0, acceleration, turn, settings.tremor], dtype=torch.float64)
+    unsteady = [most * uniform(rng, 0, 1) ** 2 for most in (settings.bend, settings.bend, settings.tremor)]
+    weights = torch.tensor([1.0, *unsteady], dtype=torch.float64)
     coefficients = torch.randn(4, 4, generator=rng, dtype=torch.float64) * weights
     focal = uniform(rng, settings.focal_min, settings.focal_max)
     centre = (torch.randn(2, generator=rng, dtype=torch.float64) * settings.centre_std).tolist()
