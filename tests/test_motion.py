@@ -78,7 +78,9 @@ def test_roll_and_zoom_turn_and_magnify_about_the_centre():
     coefficients = torch.zeros(4, 4, dtype=torch.float64)
     coefficients[2, 0], coefficients[3, 0] = 0.2, 0.1
     maps = Motion(coefficients, centre=(5.0, -3.0)).homographies(torch.tensor([0.5]))
-    torch.testing.assert_close(maps[0] @ torch.tensor([5.0, -3.0, 1.0]).double(), torch.tensor([5.0, -3.0, 1.0]).double())
+    torch.testing.assert_close(
+        maps[0] @ torch.tensor([5.0, -3.0, 1.0]).double(), torch.tensor([5.0, -3.0, 1.0]).double()
+    )
     turned = (maps[0] @ torch.tensor([15.0, -3.0, 1.0]).double())[:2] - torch.tensor([5.0, -3.0])
     assert turned.tolist() == pytest.approx([10.5 * math.cos(0.1), 10.5 * math.sin(0.1)])
 

@@ -32,7 +32,13 @@ MEASURES = {
     "psnr": "PSNR of the blurry patch in dB",
     "extent": "blur extent in px",
     "width": "extent across in px",
+    "direction": "main direction of blur in radians",
     "contrast": "standard deviation of the sharp patch, of 255",
+}
+SPECTRA = {
+    "sharp_spectrum": "power of sharp gradients, log10",
+    "blurry_spectrum": "power of blurry gradients, log10",
+    "softening": "blurry over sharp, log10",
 }
 
 
@@ -97,28 +103,23 @@ def summary(measured: BlurProfile) -> dict[str, object]:
 def plot(profiles: dict[str, BlurProfile], patches: dict[str, Tensor]) -> Figure:
     """Distributions, spectra and some patches of every source, blurry above sharp."""
     figure = Figure(figsize=(18, 12 + 2.6 * len(profiles)), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=(12, 2.6 * len(profiles)))
-    axes = above.subplots(2, 4).flat
-    for name, axis in zip((*MEASURES, "direction"), axes, strict=False):
-        for source, measured in profiles.items():
-            values = getattr(measured, name).double().sort().values
-            axis.plot(values, torch.linspace(0, 1, len(values)), label=source)
-        axis.set(xlabel=MEASURES.get(name, "direction in radians"), ylabel="share of patches below", ylim=(0, 1))
-        axis.grid(alpha=0.3)
-    axes = list(above.axes)
+    grid = figure.add_gridspec(2 + len(profiles), 4, height_ratios=[6, 6, *(2.6 for _ in profiles)])
     frequency = (torch.arange(BANDS) + 0.5) / BANDS / 2
-    curves = ("sharp gradients, log10 power", lambda p: p.sharp_spectrum), (
-        "blurry gradients, log10 power",
-        lambda p: p.blurry_spectrum,
-    )
-    for axis, (label, curve) in zip(axes[5:], (*curves, ("blurry over sharp, log10", _softening)), strict=True):
+    for place, (name, label) in enumerate({**MEASURES, **SPECTRA}.items()):
+        axis = figure.add_subplot(grid[place // 4, place % 4])
         for source, measured in profiles.items():
-            axis.plot(frequency, curve(measured), label=source)
-        axis.set(xlabel="frequency in cycles per pixel", ylabel=label)
+            if name in SPECTRA:
+                curve = _softening(measured) if name == "softening" else getattr(measured, name)
+                axis.plot(frequency, curve, label=source)
+                axis.set(xlabel="frequency in cycles per pixel", ylabel=label)
+            else:
+                values = getattr(measured, name).double().sort().values
+                axis.plot(values, torch.linspace(0, 1, len(values)), label=source)
+                axis.set(xlabel=label, ylabel="share of patches below", ylim=(0, 1))
         axis.grid(alpha=0.3)
-    axes[0].legend()
-    rows = below.subplots(len(profiles), 1, squeeze=False)[:, 0]
-    for axis, (source, shown) in zip(rows, patches.items(), strict=True):
+        axis.legend()
+    for row, (source, shown) in enumerate(patches.items(), start=2):
+        axis = figure.add_subplot(grid[row, :])
         shown = shown[:: max(1, len(shown) // SHOWN)][:SHOWN]
         strips = [torch.cat(list(shown[:, part]), dim=2) for part in (slice(0, 3), slice(3, 6))]
         axis.imshow(torch.cat(strips, dim=1).permute(1, 2, 0).numpy())

@@ -7,7 +7,7 @@ average is the blurry image, as in the making of GOPRO (Nah et al. 2017, section
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 
 import numpy as np
@@ -30,9 +30,13 @@ BOX_MARGIN = 4
 class CameraSettings:
     """What the virtual camera draws at random, in pixels of the rendered image unless said otherwise."""
 
-    camera: MotionSettings = MotionSettings()
+    camera: MotionSettings = field(default_factory=MotionSettings)
     """How the camera moves."""
-    object: MotionSettings = MotionSettings(extent_mean=20.0, extent_shape=2, roll_std=0.02, zoom_std=0.01, still=0.15)
+    object: MotionSettings = field(
+        default_factory=lambda: MotionSettings(
+            extent_mean=20.0, extent_shape=2, roll_std=0.02, zoom_std=0.01, still=0.15
+        )
+    )
     """How objects move through the scene."""
     objects: tuple[float, ...] = (0.45, 0.35, 0.2)
     """Probabilities of 0, 1, 2, … moving objects."""
@@ -41,7 +45,7 @@ class CameraSettings:
     scale_min: float = 0.5
     """Photographs are magnified by up to 1 over this, which takes away detail that a video camera does not have."""
     softness_max: float = 0.7
-    """Largest standard deviation of the lens' point spread, in pixels of the photograph; it blurs the sharp image too."""
+    """Largest standard deviation of the lens' point spread, in pixels of the photograph; the sharp image has it too."""
     gamma_linear: float = 0.5
     """Probability that frames are averaged as they are (γ = 1, GOPRO's ``blur``)."""
     gamma_full: float = 0.2
@@ -205,7 +209,11 @@ def draw_scene(
     for picture in pictures[1 : 1 + count]:
         motion = draw_motion(settings.object, draw_extent(settings.object, rng), size, rng)
         followed = _chance(settings.followed, rng)
-        layers.append(_draw_object(picture, motion if followed else Motions((camera, motion)), size, settings, development, rng, device))
+        layers.append(
+            _draw_object(
+                picture, motion if followed else Motions((camera, motion)), size, settings, development, rng, device
+            )
+        )
     return layers
 
 

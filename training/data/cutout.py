@@ -47,9 +47,7 @@ def soften(light: Tensor, deviation: float) -> Tensor:
     for dim in (1, 2):
         padding = (0, 0, radius, radius) if dim == 1 else (radius, radius, 0, 0)
         padded = F.pad(light[None], padding, mode="replicate")[0]
-        light = sum(
-            weight * padded.narrow(dim, shift, light.shape[dim]) for shift, weight in enumerate(weights)
-        )  # type: ignore[assignment]
+        light = sum(weight * padded.narrow(dim, shift, light.shape[dim]) for shift, weight in enumerate(weights))  # type: ignore[assignment]
     return light
 
 

@@ -6,7 +6,7 @@ turning, drawn at sub-pixel precision; it depends on the seed and on k alone.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -26,7 +26,9 @@ class KernelSettings:
     """Number of kernels."""
     side: int = 41
     """Side of a kernel in pixels; odd, so that it has a pixel in the middle."""
-    motion: MotionSettings = MotionSettings(extent_max=40.0, still=0.0, roll_std=0.0, zoom_std=0.0)
+    motion: MotionSettings = field(
+        default_factory=lambda: MotionSettings(extent_max=40.0, still=0.0, roll_std=0.0, zoom_std=0.0)
+    )
     """How the camera moves; of it a kernel has the translation alone."""
 
     def __post_init__(self) -> None:
@@ -34,7 +36,7 @@ class KernelSettings:
             raise ValueError(f"expected at least one kernel and an odd side, found {self.count} of {self.side} pixels")
 
 
-def motion_kernel(number: int, settings: KernelSettings = KernelSettings(), seed: int = 0) -> Tensor:
+def motion_kernel(number: int, settings: KernelSettings | None = None, seed: int = 0) -> Tensor:
     """The kernel with this number.
 
     Its middle pixel is where the camera is in the middle of the exposure, so that a convolved image is aligned with
@@ -46,6 +48,7 @@ def motion_kernel(number: int, settings: KernelSettings = KernelSettings(), seed
     Raises:
         IndexError: The number is not below the settings' ``count``.
     """
+    settings = settings or KernelSettings()
     if not 0 <= number < settings.count:
         raise IndexError(f"expected a kernel number from 0 to {settings.count - 1}, found {number}")
     rng = numbered_rng(seed, "kernel", number)
@@ -100,7 +103,7 @@ class KernelBlur:
 
     photographs: Sequence[Tensor]
     """Sharp photographs, ``(3, h, w)`` uint8 on any device."""
-    settings: KernelSettings = KernelSettings()
+    settings: KernelSettings = field(default_factory=KernelSettings)
     """Which kernels there are."""
     seed: int = 0
     """Seed of the kernels and of which is taken for which part of which photograph."""

@@ -1,7 +1,7 @@
 """Training pairs from sharp photographs, blurred on the fly by the virtual camera."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ class VirtualCamera:
 
     photographs: Sequence[Tensor]
     """Sharp photographs, ``(3, h, w)`` uint8 on any device."""
-    settings: CameraSettings = CameraSettings()
+    settings: CameraSettings = field(default_factory=CameraSettings)
     """What is drawn at random for each rendering."""
     seed: int = 0
     """Seed of all renderings."""
