@@ -17,7 +17,8 @@ from training.data.camera import (
     to_light,
 )
 from training.data.cutout import cut_box, soft_blob, soften
-from training.data.motion import MotionSettings
+from training.data.exposure import Layer, expose
+from training.data.motion import Motion, MotionSettings
 from training.data.virtual_camera import VirtualCamera
 
 SIZE = (48, 64)
@@ -88,10 +89,8 @@ def test_parts_beyond_a_picture_are_its_mirror_image():
     image = torch.arange(12).view(1, 3, 4)
     assert torch.equal(cut_box(image, 1, 1, 2, 3), image[:, 1:3, 1:4])
     mirrored = cut_box(image, -2, -5, 8, 11)
-    rows = [1, 0, 0, 1, 2, 2, 1, 0]
-    columns = [3, 3, 2, 1, 0, 0, 1, 2, 3, 3, 2]
-    columns = [3, 3, 2, 1, 0, 0, 1, 2, 3, 3, 2]
-    assert torch.equal(mirrored, image[:, rows][:, :, [abs(c) for c in columns]])
+    rows, columns = [1, 0, 0, 1, 2, 2, 1, 0], [3, 3, 2, 1, 0, 0, 1, 2, 3, 3, 2]
+    assert torch.equal(mirrored, image[:, rows][:, :, columns])
 
 
 def test_light_and_values_are_each_others_inverse():
@@ -122,6 +121,22 @@ def test_highlights_streak_brighter_than_they_were_clipped():
     assert torch.equal(develop(boosted, Development(boost=3.0)), point.float() / 255)
     grey = torch.full((3, 1, 1), 200, dtype=torch.uint8)
     assert torch.equal(to_light(grey, Development(boost=3.0)), to_light(grey, Development()))
+
+
+def test_a_small_light_leaves_a_brighter_streak_when_its_clipped_light_is_known():
+    lamp = torch.zeros(3, 21, 61, dtype=torch.uint8)
+    lamp[:, 9:12, 29:32] = 255
+    path = torch.zeros(4, 4, dtype=torch.float64)
+    path[0, 0] = 12.0
+    place = torch.tensor([[1.0, 0, 30], [0, 1, 10], [0, 0, 1]], dtype=torch.float64)
+    streaks = []
+    for boost in (1.0, 3.0):
+        development = Development(boost=boost)
+        layer = Layer(to_light(lamp, development), Motion(path), place)
+        blurry, sharp = (develop(image[0], development) for image in expose([[layer]], (21, 61), torch.device("cpu")))
+        assert torch.equal(sharp, lamp.float() / 255)
+        streaks.append(float(blurry[0, 10, 30]))
+    assert streaks == pytest.approx([3 / 12, 9 / 12], abs=0.02)
 
 
 @pytest.mark.parametrize("value", [0.2, 0.5, 0.9])
@@ -200,6 +215,7 @@ def test_the_source_numbers_its_renderings():
     batch = camera.draw([7, 0, 5], 32)
     assert batch.shape == (3, 6, 32, 32)
     assert torch.equal(camera.draw([5], 32)[0], batch[2])
+    assert camera.draw([], 32).shape == (0, 6, 32, 32)
     assert not torch.equal(replace(camera, seed=4).draw([5], 32)[0], batch[2])
     with pytest.raises(ValueError, match="at least one photograph"):
         VirtualCamera([])

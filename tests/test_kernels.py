@@ -93,6 +93,7 @@ def test_the_source_numbers_its_pairs():
     assert batch.shape == (3, 6, 48, 48)
     assert batch.dtype == torch.uint8
     assert torch.equal(source.draw([5], 48)[0], batch[2])
+    assert source.draw([], 48).shape == (0, 6, 48, 48)
     assert not torch.equal(replace(source, seed=4).draw([5], 48)[0], batch[2])
     whole = torch.cat([photograph.unfold(1, 48, 1).unfold(2, 48, 1).flatten(1, 2) for photograph in photographs], 1)
     assert any(torch.equal(batch[1, 3:], patch) for patch in whole.transpose(0, 1))

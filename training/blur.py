@@ -32,7 +32,8 @@ def main() -> None:
     picture = read_rgb(options.photograph)
     if picture.shape[1] < options.size[0] or picture.shape[2] < options.size[1]:
         parser.error(f"{options.photograph} is smaller than {options.size[0]}×{options.size[1]}; give a smaller --size")
-    settings = replace(defaults, camera=replace(defaults.camera, still=0.0, extent_mean=options.extent), objects=(1.0,))
+    camera = replace(defaults.camera, still=0.0, extent_mean=options.extent)
+    settings = replace(defaults, camera=camera, objects=(1.0,), scale_min=1.0)
     rng = torch.Generator().manual_seed(options.seed)
     (pair,) = photograph([[picture]], tuple(options.size), settings, [rng], options.device).cpu()
     write_image(options.output, ImageFile(pair[:3].float() / 255))

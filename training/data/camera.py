@@ -178,13 +178,13 @@ def photograph(
         development = draw_development(settings, rng)
         scenes.append(draw_scene(own_pictures, size, settings, development, rng, device))
         developments.append(development)
-    images = []
-    for blurry, sharp, development in zip(*expose(scenes, size, device), developments, strict=True):
+    images = torch.empty(len(scenes), 6, *size, dtype=torch.uint8, device=device)
+    for image, blurry, sharp, development in zip(images, *expose(scenes, size, device), developments, strict=True):
         blurry = _to_uint8(add_noise(develop(blurry, development), development))
         if development.jpeg_quality is not None:
             blurry = through_jpeg(blurry, development.jpeg_quality)
-        images.append(torch.cat((blurry, _to_uint8(develop(sharp, development)))))
-    return torch.stack(images)
+        image[:3], image[3:] = blurry, _to_uint8(develop(sharp, development))
+    return images
 
 
 def draw_scene(

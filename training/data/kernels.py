@@ -125,6 +125,8 @@ class KernelBlur:
             ``(len(numbers), 6, size, size)`` uint8 on the device, blurry above sharp.
         """
         device, radius = torch.device(self.device), self.settings.side // 2
+        if not numbers:
+            return torch.empty(0, 6, size, size, dtype=torch.uint8, device=device)
         parts, kernels = [], []
         for number in numbers:
             rng = numbered_rng(self.seed, "convolution", number)
