@@ -6,17 +6,9 @@ import pytest
 import torch
 
 from training import blur
-from training.data.camera import (
-    CameraSettings,
-    Development,
-    add_noise,
-    develop,
-    draw_development,
-    photograph,
-    through_jpeg,
-    to_light,
-)
+from training.data.camera import CameraSettings, draw_development, photograph
 from training.data.cutout import cut_box, soft_blob, soften
+from training.data.development import Development, add_noise, develop, through_jpeg, to_light
 from training.data.exposure import Layer, expose
 from training.data.motion import Motion, MotionSettings
 from training.data.virtual_camera import VirtualCamera

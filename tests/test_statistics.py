@@ -121,8 +121,10 @@ def test_the_command_writes_plots_and_figures(folders, monkeypatch, capsys):
 
 
 def test_the_command_refuses_what_it_cannot_do(folders, monkeypatch, capsys):
-    arguments = ["statistics", str(folders / "real"), "--data", str(folders / "photographs")]
+    arguments = ["statistics", "--data", str(folders / "photographs"), str(folders / "real")]
     for more, message in (
+        ([str(folders / "other" / "real"), "-o", str(folders / "plots.png")], "expected names that differ"),
+        ([str(folders / "nothing"), "-o", str(folders / "plots.png")], "no pair below"),
         (["-o", str(folders / "plots.bmp")], "expected a name that ends in"),
         (["-o", str(folders / "plots.png"), "--patches", "2"], "expected at least 10"),
     ):

@@ -28,6 +28,7 @@ PATCH = 128
 RENDERING = 288
 BATCH = 8
 SHOWN = 10
+CAMERA = "virtual camera"
 MEASURES = {
     "psnr": "PSNR of the blurry patch in dB",
     "extent": "blur extent in px",
@@ -48,6 +49,7 @@ def real_patches(pairs: Sequence[tuple[Path, Path]], count: int, seed: int) -> T
     Raises:
         ValueError: An image is smaller than a patch, or the images of a pair differ in size.
     """
+    pairs = pairs[:: max(1, len(pairs) // count)][:count]
     patches = []
     for index, (blurry, sharp) in enumerate(tqdm(pairs, desc="real pairs", leave=False)):
         images = read_rgb(blurry), read_rgb(sharp)
@@ -154,17 +156,21 @@ def main() -> None:
         parser.error(f"{options.output}: expected a name that ends in .png, .pdf or .svg")
     if options.patches < SHOWN:
         parser.error(f"--patches {options.patches}: expected at least {SHOWN}")
-    if len({folder.name for folder in options.pairs}) < len(options.pairs):
-        parser.error("two folders of pairs have one name, which names their curves; rename one")
+    if len({CAMERA, *(folder.name for folder in options.pairs)}) < len(options.pairs) + 1:
+        parser.error(f"folders of pairs name the curves: expected names that differ, also from {CAMERA!r}")
 
-    pairs = {folder.name: find_pairs(folder) for folder in options.pairs}
-    settings = CameraSettings()
-    camera = VirtualCamera(read_photographs(options.data, RENDERING), settings, options.seed, options.device)
-    patches = {name: real_patches(found, options.patches, options.seed) for name, found in pairs.items()}
-    patches["virtual camera"] = rendered_patches(camera, options.patches)
-    profiles = {name: profile(shown) for name, shown in patches.items()}
-    rendered = profiles["virtual camera"]
-    compared = {name: distances(profiles[name], rendered) for name in pairs}
+    settings, patches, profiles = CameraSettings(), {}, {}
+    try:
+        pictures = read_photographs(options.data, RENDERING)
+        for folder in options.pairs:
+            patches[folder.name] = real_patches(find_pairs(folder), options.patches, options.seed)
+            profiles[folder.name] = profile(patches[folder.name])
+        camera = VirtualCamera(pictures, settings, options.seed, options.device)
+        patches[CAMERA] = rendered_patches(camera, options.patches)
+        profiles[CAMERA] = profile(patches[CAMERA])
+    except (FileNotFoundError, ValueError) as error:
+        parser.error(str(error))
+    compared = {folder.name: distances(profiles[folder.name], profiles[CAMERA]) for folder in options.pairs}
     options.output.parent.mkdir(parents=True, exist_ok=True)
     plot(profiles, patches).savefig(options.output, dpi=80)
     document = {

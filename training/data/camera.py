@@ -8,19 +8,15 @@ average is the blurry image, as in the making of GOPRO (Nah et al. 2017, section
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from .cutout import cut_box, draw_place, soft_blob, soften
+from .development import Development, add_noise, develop, through_jpeg, to_light, to_uint8
 from .exposure import Layer, expose
 from .motion import Motion, Motions, MotionSettings, draw_extent, draw_motion, uniform
 
-SENSOR_GAMMA = 2.2
-"""Exponent between an image's values and the light on the sensor, where its noise is."""
 LARGEST_OBJECT = 1.1
 """Side of the largest object, relative to the longer side of the rendered image."""
 BOX_MARGIN = 4
@@ -76,21 +72,6 @@ class CameraSettings:
             raise ValueError(f"expected scale_min in (0, 1] and jpeg_quality_min in 1 to 98, found {self}")
 
 
-@dataclass(frozen=True)
-class Development:
-    """What becomes of the light of one exposure: which values stand for it, and what is added to them."""
-
-    gamma: float = 1.0
-    boost: float = 1.0
-    """Light of clipped highlights, relative to white."""
-    softness: float = 0.0
-    read_noise: float = 0.0
-    shot_noise: float = 0.0
-    noise_seed: int = 0
-    jpeg_quality: int | None = None
-    """None is without JPEG."""
-
-
 def draw_development(settings: CameraSettings, rng: torch.Generator) -> Development:
     """Random response, highlights, softness, noise and compression."""
     chance = uniform(rng, 0, 1)
@@ -112,43 +93,6 @@ def draw_development(settings: CameraSettings, rng: torch.Generator) -> Developm
         noise_seed=noise_seed,
         jpeg_quality=quality if _chance(settings.jpeg, rng) else None,
     )
-
-
-def to_light(values: Tensor, development: Development) -> Tensor:
-    """``(3, h, w)`` uint8 as the float32 light that is averaged, 1 at white and above it in boosted highlights."""
-    table = (torch.arange(256, dtype=torch.float64) / 255).pow(development.gamma).float().to(values.device)
-    light = table[values.int()]
-    if development.boost > 1:
-        clipped = ((values.amin(dim=0, keepdim=True).float() - 235) / 20).clamp(0, 1)
-        light = light * (1 + (development.boost - 1) * clipped)
-    return light
-
-
-def develop(light: Tensor, development: Development) -> Tensor:
-    """``(3, H, W)`` light to the values of an image, float32 in [0, 1]."""
-    return light.clamp(0, 1).pow(1 / development.gamma)
-
-
-def add_noise(image: Tensor, development: Development) -> Tensor:
-    """Shot and read noise of a sensor on ``(3, H, W)`` values in [0, 1], which stay in this range.
-
-    The variance is ``shot_noise · light + read_noise²`` in linear light, before the response (Foi et al. 2008).
-    """
-    if development.read_noise == development.shot_noise == 0:
-        return image
-    light = image.pow(SENSOR_GAMMA)
-    deviation = (development.shot_noise * light + development.read_noise**2).sqrt()
-    rng = torch.Generator(image.device).manual_seed(development.noise_seed)
-    noise = torch.randn(image.shape, generator=rng, device=image.device)
-    return (light + deviation * noise).clamp(0, 1).pow(1 / SENSOR_GAMMA)
-
-
-def through_jpeg(image: Tensor, quality: int) -> Tensor:
-    """``(3, H, W)`` uint8 as it is after JPEG compression; done on the CPU."""
-    buffer = BytesIO()
-    Image.fromarray(image.permute(1, 2, 0).cpu().numpy()).save(buffer, "JPEG", quality=quality)
-    values = np.array(Image.open(buffer))
-    return torch.from_numpy(values).permute(2, 0, 1).to(image.device)
 
 
 def photograph(
@@ -180,10 +124,10 @@ def photograph(
         developments.append(development)
     images = torch.empty(len(scenes), 6, *size, dtype=torch.uint8, device=device)
     for image, blurry, sharp, development in zip(images, *expose(scenes, size, device), developments, strict=True):
-        blurry = _to_uint8(add_noise(develop(blurry, development), development))
+        blurry = to_uint8(add_noise(develop(blurry, development), development))
         if development.jpeg_quality is not None:
             blurry = through_jpeg(blurry, development.jpeg_quality)
-        image[:3], image[3:] = blurry, _to_uint8(develop(sharp, development))
+        image[:3], image[3:] = blurry, to_uint8(develop(sharp, development))
     return images
 
 
@@ -245,7 +189,3 @@ def _placement(scale: float, y: float, x: float) -> Tensor:
 
 def _chance(probability: float, rng: torch.Generator) -> bool:
     return uniform(rng, 0, 1) < probability
-
-
-def _to_uint8(image: Tensor) -> Tensor:
-    return (image * 255).round().to(torch.uint8)
