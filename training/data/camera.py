@@ -6,228 +6,186 @@ average is the blurry image, as in the making of GOPRO (Nah et al. 2017, section
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-FINE_STEPS = 129
-FRAMES_AT_ONCE = 16
+from .cutout import cut_box, draw_place, soft_blob, soften
+from .development import Development, add_noise, develop, through_jpeg, to_light, to_uint8
+from .exposure import Layer, expose
+from .motion import Motion, Motions, MotionSettings, draw_extent, draw_motion, uniform
+
+LARGEST_OBJECT = 1.1
+"""Side of the largest object, relative to the longer side of the rendered image."""
+BOX_MARGIN = 4
 
 
 @dataclass(frozen=True)
 class CameraSettings:
     """What the virtual camera draws at random, in pixels of the rendered image unless said otherwise."""
 
-    extent_mean: float = 15.0
-    """Mean length of the camera's path."""
-    extent_max: float = 48.0
-    """Longest path."""
-    still: float = 0.08
-    """Probability that the camera stands nearly still, so that sharp images stay as they are."""
-    roll_std: float = 0.006
-    """Standard deviation of the roll over the exposure, in radians."""
-    zoom_std: float = 0.004
-    """Standard deviation of the relative zoom over the exposure."""
-    perspective_std: float = 6e-6
-    """Standard deviation of the change of the perspective terms over the exposure, per pixel."""
-    centre_std: float = 300.0
-    """Standard deviation of the distance between the rendered part and the centre of roll and zoom."""
+    camera: MotionSettings = field(default_factory=MotionSettings)
+    """How the camera moves."""
+    object: MotionSettings = field(
+        default_factory=lambda: MotionSettings(
+            extent_mean=20.0, extent_shape=2, roll_std=0.02, zoom_std=0.01, still=0.15
+        )
+    )
+    """How objects move through the scene."""
     objects: tuple[float, ...] = (0.45, 0.35, 0.2)
     """Probabilities of 0, 1, 2, … moving objects."""
+    followed: float = 0.25
+    """Probability that the camera follows an object, so that its own motion is all that is seen of it."""
+    scale_min: float = 0.5
+    """Photographs are magnified by up to 1 over this, which takes away detail that a video camera does not have."""
+    softness_max: float = 0.7
+    """Largest standard deviation of the lens' point spread, in pixels of the photograph; the sharp image has it too."""
     gamma_linear: float = 0.5
     """Probability that frames are averaged as they are (γ = 1, GOPRO's ``blur``)."""
+    gamma_full: float = 0.2
+    """Probability that they are averaged in light (γ as below, GOPRO's ``blur_gamma``); else γ is uniform between."""
     gamma_max: float = 2.2
-    """Otherwise γ is uniform between 1 and this; 2.2 is light itself (GOPRO's ``blur_gamma``)."""
+    """The γ of light itself."""
     highlights: float = 0.25
     """Probability that clipped highlights get back some of the light that was clipped, and streak."""
-    noise_max: float = 2.0
-    """Largest standard deviation of the noise on the blurry image, in grey levels of 255; half have none."""
+    noise: float = 0.5
+    """Probability of noise on the blurry image."""
+    read_noise_max: float = 0.0018
+    """Largest standard deviation of the noise of the dark sensor, relative to white in linear light."""
+    shot_noise_max: float = 0.00018
+    """Largest variance of the noise of the light at white; in proportion to the light elsewhere."""
+    jpeg: float = 0.0
+    """Probability that the blurry image goes through JPEG; none by default, as GOPRO's images are stored as PNG."""
+    jpeg_quality_min: int = 70
+    """Lowest JPEG quality; the highest is 98."""
+
+    def __post_init__(self) -> None:
+        chances = ("followed", "gamma_linear", "gamma_full", "highlights", "noise", "jpeg")
+        wrong = [name for name in chances if not 0 <= getattr(self, name) <= 1]
+        if wrong or self.gamma_linear + self.gamma_full > 1:
+            raise ValueError(f"expected probabilities in [0, 1], those of gamma adding up to at most 1, found {self}")
+        if not self.objects or min(self.objects) < 0 or sum(self.objects) <= 0:
+            raise ValueError(f"expected probabilities of 0, 1, 2, … objects, found {self.objects}")
+        if not 0 < self.scale_min <= 1 or not 1 <= self.jpeg_quality_min <= 98:
+            raise ValueError(f"expected scale_min in (0, 1] and jpeg_quality_min in 1 to 98, found {self}")
 
 
-def uniform(rng: torch.Generator, low: float, high: float) -> float:
-    """One number from U[low, high)."""
-    return low + (high - low) * float(torch.rand((), generator=rng))
-
-
-class Motion:
-    """A smooth random motion over an exposure, t from -1/2 to 1/2; at t = 0 it is the identity.
-
-    Six tracks (two of translation, roll, zoom, two of perspective) are sums of a drift, a turn and a tremor.
-    """
-
-    def __init__(self, settings: CameraSettings, extent: float, rng: torch.Generator) -> None:
-        self.frequency = uniform(rng, 0.6, 2.5)
-        weights = torch.tensor([1.0, uniform(rng, 0, 1.6), uniform(rng, 0, 1.2), 0.12])
-        self.coefficients = torch.randn(6, 4, generator=rng) * weights
-        scales = (1.0, 1.0, settings.roll_std, settings.zoom_std, settings.perspective_std, settings.perspective_std)
-        self.coefficients *= torch.tensor(scales)[:, None]
-        fine = torch.linspace(-0.5, 0.5, FINE_STEPS)
-        length = self._tracks(fine)[:2].diff(dim=1).norm(dim=0).sum()
-        self.coefficients[:2] *= extent / float(length.clamp(min=1e-6))
-        self.coefficients[2:] *= min(1.0, extent / settings.extent_mean)
-        self.centre = torch.randn(2, generator=rng) * settings.centre_std
-
-    def _tracks(self, t: Tensor) -> Tensor:
-        """``(6, N)`` values of the tracks at ``(N,)`` times."""
-        turn = torch.sin(2 * math.pi * self.frequency * t)
-        tremor = torch.sin(2 * math.pi * 3 * self.frequency * t)
-        return self.coefficients @ torch.stack((t, 2 * t * t, turn / (2 * math.pi * self.frequency), tremor / 6))
-
-    def homographies(self, t: Tensor) -> Tensor:
-        """``(N, 3, 3)`` maps of pixel offsets from the rendered image's centre, at ``(N,)`` times."""
-        x, y, roll, zoom, px, py = self._tracks(t)
-        one, nil = torch.ones_like(t), torch.zeros_like(t)
-        cos, sin = (1 + zoom) * torch.cos(roll), (1 + zoom) * torch.sin(roll)
-        move = torch.stack((cos, -sin, x, sin, cos, y, px, py, one), dim=-1).view(-1, 3, 3)
-        cx, cy = self.centre
-        there = torch.stack((one, nil, -cx * one, nil, one, -cy * one, nil, nil, one), dim=-1).view(-1, 3, 3)
-        back = torch.stack((one, nil, cx * one, nil, one, cy * one, nil, nil, one), dim=-1).view(-1, 3, 3)
-        return back @ move @ there
-
-    def frames_needed(self, size: tuple[int, int]) -> int:
-        """The least odd number of frames with at most one pixel between neighbours anywhere in the image."""
-        h, w = size
-        corners = torch.tensor([[-w / 2, -h / 2, 1.0], [w / 2, -h / 2, 1], [-w / 2, h / 2, 1], [w / 2, h / 2, 1]])
-        moved = corners @ self.homographies(torch.linspace(-0.5, 0.5, FINE_STEPS)).transpose(1, 2)
-        points = moved[..., :2] / moved[..., 2:]
-        fastest = float(points.diff(dim=0).norm(dim=-1).max()) * (FINE_STEPS - 1)
-        return 2 * math.ceil(fastest / 2) + 1
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A picture in front of the camera and how it moves."""
-
-    picture: Tensor
-    """``(3 or 4, h, w)``; linear in the averaged light, a fourth channel is opacity."""
-    motion: Motion
-    placement: Tensor
-    """``(3, 3)``, from pixel offsets of the rendered image's centre to pixel positions in the picture."""
-
-    def frames(self, t: Tensor, size: tuple[int, int]) -> Tensor:
-        """``(N, C, H, W)`` frames at ``(N,)`` times."""
-        h, w = size
-        y, x = torch.meshgrid(
-            torch.arange(h, dtype=torch.float32) - (h - 1) / 2,
-            torch.arange(w, dtype=torch.float32) - (w - 1) / 2,
-            indexing="ij",
-        )
-        maps = (self.placement @ self.motion.homographies(t))[:, :, :, None, None]
-        x, y, z = (maps[:, row, 0] * x + maps[:, row, 1] * y + maps[:, row, 2] for row in range(3))
-        ph, pw = self.picture.shape[-2:]
-        grid = torch.stack((2 * (x / z + 0.5) / pw - 1, 2 * (y / z + 0.5) / ph - 1), dim=-1)
-        border = "zeros" if len(self.picture) == 4 else "reflection"
-        picture = self.picture.expand(len(t), -1, -1, -1)
-        return F.grid_sample(picture, grid, mode="bilinear", padding_mode=border, align_corners=False)
-
-
-def expose(layers: list[Layer], frames: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Averages frames of layers, the first at the back.
-
-    Returns:
-        The average and the middle frame, each ``(3, H, W)``, in the light of the layers' pictures, not clipped.
-    """
-    total = torch.zeros(3, *size)
-    middle = total
-    times = torch.linspace(-0.5, 0.5, frames) if frames > 1 else torch.zeros(1)
-    for start in range(0, frames, FRAMES_AT_ONCE):
-        t = times[start : start + FRAMES_AT_ONCE]
-        frame = layers[0].frames(t, size)[:, :3]
-        for layer in layers[1:]:
-            front = layer.frames(t, size)
-            frame = torch.lerp(frame, front[:, :3], front[:, 3:])
-        total = total + frame.sum(dim=0)
-        if start <= frames // 2 < start + len(t):
-            middle = frame[frames // 2 - start]
-    return total / frames, middle
-
-
-def draw_extent(settings: CameraSettings, rng: torch.Generator) -> float:
-    """A path length: nearly none, or Gamma(2)-distributed about the mean and cut off at the longest."""
-    if uniform(rng, 0, 1) < settings.still:
-        return uniform(rng, 0, 1)
-    exponentials = -torch.log(torch.rand(2, generator=rng).clamp(min=1e-12))
-    return min(float(exponentials.sum()) * settings.extent_mean / 2, settings.extent_max)
-
-
-def soft_blob(size: int, rng: torch.Generator) -> Tensor:
-    """``(size, size)`` opacity of a random shape with an edge a few pixels soft, empty at the border."""
-    cells = int(torch.randint(4, 9, (), generator=rng))
-    noise = torch.randn(1, 1, cells, cells, generator=rng)
-    noise = F.interpolate(noise, size=(size, size), mode="bicubic", align_corners=True)[0, 0]
-    axis = torch.linspace(-1, 1, size)
-    stretch = uniform(rng, 0.5, 2.0)
-    distance = (axis[:, None] * stretch) ** 2 + (axis[None, :] / stretch) ** 2
-    inside = 0.35 * noise + 0.75 - 1.6 * distance
-    edge = uniform(rng, 0.5, 2.0) * 4 / size
-    frame = (1 - axis.abs().clamp(min=0.9).sub(0.9).mul(10)).clamp(0, 1)
-    return (inside / edge + 0.5).clamp(0, 1) * frame[:, None] * frame[None, :]
-
-
-def placement(picture: Tensor, size: tuple[int, int], scale: float, rng: torch.Generator, tries: int = 3) -> Tensor:
-    """``(3, 3)`` map that puts the rendered image into the picture at a random sub-pixel position.
-
-    Of several random places it takes the one with the most texture: sky and blurred backgrounds teach nothing.
-    """
-    h, w = picture.shape[-2:]
-    half_h, half_w = (min(size[0] * scale, h) / 2, min(size[1] * scale, w) / 2)
-    most, best = -1.0, (0.0, 0.0)
-    for _ in range(tries):
-        y, x = uniform(rng, half_h, h - half_h), uniform(rng, half_w, w - half_w)
-        part = picture[1, int(y - half_h) : int(y + half_h) : 2, int(x - half_w) : int(x + half_w) : 2].float()
-        texture = float(part.diff(dim=0).abs().mean() + part.diff(dim=1).abs().mean())
-        if texture > most:
-            most, best = texture, (y, x)
-    y, x = best
-    return torch.tensor([[scale, 0.0, x - 0.5], [0.0, scale, y - 0.5], [0.0, 0.0, 1.0]])
+def draw_development(settings: CameraSettings, rng: torch.Generator) -> Development:
+    """Random response, highlights, softness, noise and compression."""
+    chance = uniform(rng, 0, 1)
+    between = uniform(rng, 1.0, settings.gamma_max)
+    if chance < settings.gamma_linear:
+        gamma = 1.0
+    else:
+        gamma = settings.gamma_max if chance < settings.gamma_linear + settings.gamma_full else between
+    noisy, noise_seed = _chance(settings.noise, rng), int(torch.randint(2**62, (), generator=rng))
+    read, shot = uniform(rng, 0, settings.read_noise_max), uniform(rng, 0, settings.shot_noise_max)
+    boost = uniform(rng, 1.2, 4.0)
+    quality = int(torch.randint(settings.jpeg_quality_min, 99, (), generator=rng))
+    return Development(
+        gamma=gamma,
+        boost=boost if _chance(settings.highlights, rng) else 1.0,
+        softness=uniform(rng, 0, settings.softness_max),
+        read_noise=read if noisy else 0.0,
+        shot_noise=shot if noisy else 0.0,
+        noise_seed=noise_seed,
+        jpeg_quality=quality if _chance(settings.jpeg, rng) else None,
+    )
 
 
 def photograph(
-    pictures: list[Tensor], size: tuple[int, int], settings: CameraSettings, rng: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """One blurry image and its sharp middle frame.
+    pictures: Sequence[Sequence[Tensor]],
+    size: tuple[int, int],
+    settings: CameraSettings,
+    generators: Sequence[torch.Generator],
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Blurry images and their sharp middle frames, a batch at once.
 
     Args:
-        pictures: Sharp ``(3, h, w)`` uint8 photographs: the background, then one for every object that may appear.
+        pictures: For each image its sharp ``(3, h, w)`` uint8 photographs, of any size and on any device: the
+            background, then one for every object that may appear. Only the parts that are seen are moved.
         size: Height and width to render, in pixels.
         settings: The ranges of everything that is drawn at random.
-        rng: The only source of randomness; the same state gives the same images.
+        generators: For each image its only source of randomness, on the CPU. An image depends on its generator and
+            photographs, not on its neighbours: on the CPU bit for bit.
+        device: Where the work is done.
 
     Returns:
-        Blurry and sharp, ``(3, H, W)`` uint8.
+        ``(B, 6, H, W)`` uint8 on the device, blurry above sharp.
     """
-    gamma = 1.0 if uniform(rng, 0, 1) < settings.gamma_linear else uniform(rng, 1.0, settings.gamma_max)
-    boost = uniform(rng, 1.2, 4.0) if uniform(rng, 0, 1) < settings.highlights else 1.0
+    device = torch.device(device)
+    scenes, developments = [], []
+    for own_pictures, rng in zip(pictures, generators, strict=True):
+        development = draw_development(settings, rng)
+        scenes.append(draw_scene(own_pictures, size, settings, development, rng, device))
+        developments.append(development)
+    images = torch.empty(len(scenes), 6, *size, dtype=torch.uint8, device=device)
+    for image, blurry, sharp, development in zip(images, *expose(scenes, size, device), developments, strict=True):
+        blurry = to_uint8(add_noise(develop(blurry, development), development))
+        if development.jpeg_quality is not None:
+            blurry = through_jpeg(blurry, development.jpeg_quality)
+        image[:3], image[3:] = blurry, to_uint8(develop(sharp, development))
+    return images
 
-    def to_light(picture: Tensor) -> Tensor:
-        light = (picture.float() / 255) ** gamma
-        if boost > 1:
-            clipped = ((picture.amin(dim=0, keepdim=True).float() - 235) / 20).clamp(0, 1)
-            light = light * (1 + (boost - 1) * clipped)
-        return light
 
-    scale = uniform(rng, 0.65, 1.0)
-    motion = Motion(settings, draw_extent(settings, rng) * scale, rng)
-    layers = [Layer(to_light(pictures[0]), motion, placement(pictures[0], size, scale, rng))]
+def draw_scene(
+    pictures: Sequence[Tensor],
+    size: tuple[int, int],
+    settings: CameraSettings,
+    development: Development,
+    rng: torch.Generator,
+    device: torch.device,
+) -> list[Layer]:
+    """A photograph as background and random parts of others as objects before it, each with a motion."""
+    h, w = size
+    scale = uniform(rng, settings.scale_min, 1.0)
+    camera = draw_motion(settings.camera, draw_extent(settings.camera, rng), size, rng)
+    y, x = draw_place(pictures[0], h * scale, w * scale, rng)
+    reach = math.ceil(settings.camera.extent_max) + BOX_MARGIN
+    top, left = round(y - h / 2) - reach, round(x - w / 2) - reach
+    box = cut_box(pictures[0], top, left, h + 2 * reach, w + 2 * reach).to(device)
+    light = soften(to_light(box, development), development.softness)
+    layers = [Layer(light, camera, _placement(scale, y - top - 0.5, x - left - 0.5))]
     count = int(torch.multinomial(torch.tensor(settings.objects), 1, generator=rng))
     for picture in pictures[1 : 1 + count]:
-        side = int(min(*picture.shape[-2:], max(size) * uniform(rng, 0.35, 1.1)))
-        top = int(torch.randint(picture.shape[-2] - side + 1, (), generator=rng))
-        left = int(torch.randint(picture.shape[-1] - side + 1, (), generator=rng))
-        cut = to_light(picture[:, top : top + side, left : left + side])
-        cut = torch.cat((cut, soft_blob(side, rng)[None]))
-        y, x = (uniform(rng, -0.4, 0.4) * n for n in size)
-        place = torch.tensor([[1.0, 0.0, side / 2 - x], [0.0, 1.0, side / 2 - y], [0.0, 0.0, 1.0]])
-        layers.append(Layer(cut, Motion(settings, draw_extent(settings, rng), rng), place))
-    blurry, sharp = expose(layers, max(layer.motion.frames_needed(size) for layer in layers), size)
+        motion = draw_motion(settings.object, draw_extent(settings.object, rng), size, rng)
+        followed = _chance(settings.followed, rng)
+        layers.append(
+            _draw_object(
+                picture, motion if followed else Motions((camera, motion)), size, settings, development, rng, device
+            )
+        )
+    return layers
 
-    def to_image(light: Tensor) -> Tensor:
-        return light.clamp(0, 1) ** (1 / gamma)
 
-    blurry, sharp = to_image(blurry), to_image(sharp)
-    if uniform(rng, 0, 1) < 0.5:
-        sigma = uniform(rng, 0, settings.noise_max) / 255
-        blurry = blurry + sigma * torch.randn(blurry.shape, generator=rng)
-    return tuple((image.clamp(0, 1) * 255).round().to(torch.uint8) for image in (blurry, sharp))  # type: ignore[return-value]
+def _draw_object(
+    picture: Tensor,
+    motion: Motion | Motions,
+    size: tuple[int, int],
+    settings: CameraSettings,
+    development: Development,
+    rng: torch.Generator,
+    device: torch.device,
+) -> Layer:
+    """A random part of a picture somewhere in the image or partly outside of it."""
+    scale, largest = uniform(rng, settings.scale_min, 1.0), math.ceil(LARGEST_OBJECT * max(size))
+    side = int(min(*picture.shape[-2:], scale * max(size) * uniform(rng, 0.25, LARGEST_OBJECT)))
+    top, left = (int(torch.randint(length - side + 1, (), generator=rng)) for length in picture.shape[-2:])
+    y, x = (uniform(rng, -0.55, 0.55) * length for length in size)
+    cut = picture[:, top : top + side, left : left + side].to(device)
+    light = torch.zeros(4, largest, largest, device=device)
+    light[:3, :side, :side] = soften(to_light(cut, development), development.softness)
+    light[3, :side, :side] = soft_blob(side, rng, device)
+    centre = (side - 1) / 2
+    return Layer(light, motion, _placement(scale, centre - scale * y, centre - scale * x))
+
+
+def _placement(scale: float, y: float, x: float) -> Tensor:
+    return torch.tensor([[scale, 0.0, x], [0.0, scale, y], [0.0, 0.0, 1.0]], dtype=torch.float64)
+
+
+def _chance(probability: float, rng: torch.Generator) -> bool:
+    return uniform(rng, 0, 1) < probability

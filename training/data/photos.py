@@ -12,10 +12,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from deblur.commands.image_file import IMAGE_SUFFIXES, read_rgb
 
-from .camera import CameraSettings, photograph
+from .camera import CameraSettings
 from .source import numbered_rng
-
-PHOTOGRAPHS_PER_RENDERING = 3
+from .virtual_camera import VirtualCamera
 
 
 def read_photographs(folder: Path, smallest: int) -> list[Tensor]:
@@ -51,16 +50,14 @@ class Renderings(Dataset[Tensor]):
     """
 
     def __init__(self, pictures: list[Tensor], size: int, settings: CameraSettings, seed: int, count: int) -> None:
-        self.pictures, self.size, self.settings, self.seed, self.count = pictures, size, settings, seed, count
+        self.camera = VirtualCamera(pictures, settings, seed)
+        self.size, self.seed, self.count = size, seed, count
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, index: int) -> Tensor:
-        rng = numbered_rng(self.seed, "photograph", index)
-        chosen = torch.randint(len(self.pictures), (PHOTOGRAPHS_PER_RENDERING,), generator=rng)
-        pictures = [self.pictures[i] for i in chosen.tolist()]
-        return torch.cat(photograph(pictures, (self.size, self.size), self.settings, rng))
+        return self.camera.draw([index], self.size)[0]
 
 
 class Mixture(Dataset[Tensor]):
