@@ -29,6 +29,7 @@ PRESETS: dict[str, Config] = {
     "multi-scale-k3": MultiScaleConfig(scales=3, blocks=19),
     "scale-recurrent": ScaleRecurrentConfig(),
     "scale-recurrent-lite": ScaleRecurrentConfig(
+        scales=4,
         channels=(32, 64, 96),
         blocks=1,
         kernel_size=3,

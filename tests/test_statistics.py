@@ -124,7 +124,7 @@ def test_the_command_refuses_what_it_cannot_do(folders, monkeypatch, capsys):
     arguments = ["statistics", "--data", str(folders / "photographs"), str(folders / "real")]
     for more, message in (
         ([str(folders / "other" / "real"), "-o", str(folders / "plots.png")], "expected names that differ"),
-        ([str(folders / "nothing"), "-o", str(folders / "plots.png")], "no pair below"),
+        ([str(folders / "nothing"), "-o", str(folders / "plots.png")], "no folder"),
         (["-o", str(folders / "plots.bmp")], "expected a name that ends in"),
         (["-o", str(folders / "plots.png"), "--patches", "2"], "expected at least 10"),
     ):

@@ -20,7 +20,8 @@ from deblur.commands.image_file import read_rgb
 from .blur_profile import BANDS, BlurProfile, profile, wasserstein
 from .data.camera import CameraSettings
 from .data.pairs import find_pairs
-from .data.photos import read_photographs
+from .data.photos import store_photographs
+from .data.place import StoreOptions
 from .data.source import numbered_rng
 from .data.virtual_camera import VirtualCamera
 
@@ -161,7 +162,7 @@ def main() -> None:
 
     settings, patches, profiles = CameraSettings(), {}, {}
     try:
-        pictures = read_photographs(options.data, RENDERING)
+        pictures = store_photographs(options.data, RENDERING, StoreOptions(progress=False))
         for folder in options.pairs:
             patches[folder.name] = real_patches(find_pairs(folder), options.patches, options.seed)
             profiles[folder.name] = profile(patches[folder.name])

@@ -1,179 +1,247 @@
-"""Trains a network on sharp photographs blurred on the fly: ``python -m training.train --preset … --data …``."""
+"""Trains a network: ``python -m training.train RECIPE --gopro GOPRO_Large --output runs/NAME``.
 
-import argparse
+A run that was stopped, or killed, goes on from its last saved state when it is started again. On several GPUs:
+``torchrun --nproc-per-node 8 -m training.train RECIPE …``.
+"""
+
 import json
 import math
+import shutil
 import signal
+import statistics
+import sys
 import time
 from collections.abc import Iterator
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
 from tqdm import tqdm
 
 from deblur import build_network, config_to_dict, preset
-from weights import Checkpoint, Provenance, write_checkpoint
+from weights import Checkpoint, Provenance, read_checkpoint, write_checkpoint
 
-from .data.camera import CameraSettings
-from .data.pairs import find_pairs
-from .data.photos import Mixture, Renderings, batches, read_photographs
-from .evaluate import mean, measure
-from .losses import PixelLoss, multi_scale_loss
-from .state import TrainingState, load_state, save_state, update_average
+from .data.mixture import Mixture, batches
+from .data.sources import open_sources
+from .discriminator import PATCH, Discriminator
+from .distributed import Team, join_team
+from .log import RunLog, description
+from .options import RecipeError, TrainingOptions, parse_options
+from .schedule import learning_rate
+from .state import TrainingState, load_state, save_state, state_folders
+from .step import Restoration, distribute, train_step
+from .validation import Validation, open_validation, validate
 
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """Options of a training run; every field is an option of the command."""
-
-    data: Path
-    """Folder of sharp photographs."""
-    output: Path
-    """Folder for the state, the log and the weights; a run found there goes on."""
-    preset: str = "scale-recurrent-lite"
-    """Network to train."""
-    pairs: Path | None = None
-    """Folder of real pairs in GOPRO's layout to mix in."""
-    pairs_share: float = 0.2
-    """Share of real pairs among the images, where there are any."""
-    validation: Path | None = None
-    """Folder of real pairs in GOPRO's layout to measure on; never trained on."""
-    validation_images: int = 8
-    """Number of validation pairs, spread evenly over the folder."""
-    steps: int = 20_000
-    """Optimiser steps of the whole schedule."""
-    max_minutes: float = math.inf
-    """Training time after which the schedule ends, however many steps that is."""
-    batch: int = 4
-    """Patches in a batch."""
-    crop: int = 128
-    """Side of a patch in pixels."""
-    rendering: int = 288
-    """Side of a rendering, from which patches are cropped, in pixels."""
-    reuse: int = 32
-    """Patches taken of every rendering, on average."""
-    window: int = 1024
-    """Renderings kept to draw patches from."""
-    learning_rate: float = 1e-3
-    """Peak learning rate of AdamW."""
-    warmup: float = 0.02
-    """Part of the schedule in which the learning rate rises."""
-    gradient_norm: float = 1.0
-    """Gradients are clipped to this norm."""
-    pixel_loss: PixelLoss = "mse"
-    """Squared or absolute error."""
-    frequency_weight: float = 0.0
-    """Weight of the Fourier term of the loss."""
-    average_decay: float = 0.999
-    """Decay of the exponential moving average of the weights."""
-    bf16: bool = True
-    """Autocast to bfloat16."""
-    device: str = "cpu"
-    """Device to train on."""
-    workers: int = 1
-    """Processes that render."""
-    save_minutes: float = 5.0
-    """Minutes between two saved states, each with a validation."""
-    seed: int = 0
-    """Seed of initialisation, camera, crops and augmentation."""
+EXPLOSION = 100.0
+"""A loss this many times the usual one of the run ends it."""
 
 
-def learning_rate(progress: float, peak: float, warmup: float) -> float:
-    """The learning rate at a point of the schedule, progress running from 0 to 1."""
-    if progress < warmup:  # 1. linear rise
-        return peak * (progress + 1e-3) / (warmup + 1e-3)
-    fall = (progress - warmup) / (1 - warmup)  # 2. cosine fall to a hundredth
-    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(fall, 1.0))))
+class DivergenceError(FloatingPointError):
+    """A loss that is not finite or explodes; the last saved state is as it was."""
 
 
-def setup(options: TrainingOptions) -> TrainingState:
-    """The state to begin with, or the one saved in the output folder."""
+def setup(options: TrainingOptions, device: torch.device) -> TrainingState:
+    """The state to begin with, or the one saved last in the output folder.
+
+    Raises:
+        RecipeError: Options that do not go together.
+        ValueError: The saved state or the initial weights are of another network.
+    """
+    if options.adversarial_weight > 0 and (options.accumulate > 1 or options.crop % PATCH):
+        raise RecipeError(
+            f"adversarial training takes whole batches of patches of {PATCH} pixels; found accumulate "
+            f"{options.accumulate} and crop {options.crop}"
+        )
     torch.manual_seed(options.seed)
-    network = build_network(preset(options.preset)).to(options.device)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), options.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4, foreach=True
+    network = build_network(preset(options.preset))
+    if options.crop % network.size_multiple:
+        raise RecipeError(f"crop: {options.preset} takes multiples of {network.size_multiple}, found {options.crop}")
+    if options.initial is not None:
+        initial = read_checkpoint(options.initial)
+        if initial.config != config_to_dict(network.config):
+            raise ValueError(f"{options.initial} holds another network than {options.preset}; give its preset")
+        network.load_state_dict(initial.state_dict)
+    layout = torch.channels_last if options.channels_last else torch.contiguous_format
+    network.to(device).to(memory_format=layout)  # type: ignore[call-overload]
+    discriminator = None
+    if options.adversarial_weight > 0:
+        discriminator = Discriminator(options.discriminator).to(device)
+    state = TrainingState(
+        network,
+        _optimiser(network, options),
+        {name: tensor.detach().clone() for name, tensor in network.state_dict().items()},
+        GradScaler(device.type, enabled=options.precision == "float16"),
+        discriminator,
+        None if discriminator is None else _optimiser(discriminator, options),
     )
-    average = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    state = TrainingState(network, average, optimiser)
-    if (options.output / "state.safetensors").is_file():
-        load_state(options.output / "state.safetensors", state)
+    if folders := state_folders(options.output):
+        load_state(folders[-1], state)
     return state
 
 
-def train_step(state: TrainingState, blurry: Tensor, sharp: Tensor, options: TrainingOptions) -> float:
-    """One optimiser step on a batch.
+def _optimiser(module: nn.Module, options: TrainingOptions) -> torch.optim.Optimizer:
+    kind = torch.optim.AdamW if options.optimiser == "adamw" else torch.optim.Adam
+    return kind(
+        module.parameters(),
+        options.learning_rate,
+        betas=options.betas,
+        eps=options.epsilon,
+        weight_decay=options.weight_decay,
+        fused=next(module.parameters()).device.type == "cuda" or None,
+    )
+
+
+class Interruption:
+    """Whether SIGTERM or SIGINT has come; the run then saves and ends."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        signal.signal(signal.SIGTERM, self._ask)
+        signal.signal(signal.SIGINT, self._ask)
+
+    def _ask(self, *_: Any) -> None:
+        self.asked = True
+
+
+class LossMonitor:
+    """Losses since the last look at them, left on the device so that no step waits for the one before."""
+
+    def __init__(self) -> None:
+        self._steps: list[int] = []
+        self._values: list[dict[str, Tensor]] = []
+        self._usual: list[float] = []
+
+    def add(self, step: int, values: dict[str, Tensor]) -> None:
+        self._steps.append(step)
+        self._values.append(values)
+
+    def look(self) -> dict[str, float]:
+        """The mean of every loss since the last look.
+
+        Raises:
+            DivergenceError: One is not finite or has exploded; the message names its step.
+        """
+        if not self._values:
+            return {}
+        names = list(self._values[0])
+        table = torch.stack([torch.stack([row[name].float() for name in names]) for row in self._values]).tolist()
+        usual = statistics.median(self._usual[-1000:]) if self._usual else math.inf
+        for step, row in zip(self._steps, table, strict=True):
+            if not all(map(math.isfinite, row)) or row[0] > EXPLOSION * usual:
+                raise DivergenceError(
+                    f"the loss is {row[0]:g} at step {step}, on batch {step}; before it was about {usual:g}. The last "
+                    "saved state is as it was. Go on from it with a lower --learning-rate, a --gradient-norm, or "
+                    "--precision float32"
+                )
+        self._usual += [row[0] for row in table]
+        del self._usual[:-1000]
+        self._steps, self._values = [], []
+        return {name: statistics.fmean(column) for name, column in zip(names, zip(*table, strict=True), strict=True)}
+
+
+def progress_of(state: TrainingState, options: TrainingOptions) -> float:
+    """How much of the schedule is behind, by steps or by time, whichever is more."""
+    return max(state.step / options.steps, state.seconds / 60 / options.max_minutes)
+
+
+def fit(
+    state: TrainingState,
+    options: TrainingOptions,
+    mixture: Mixture,
+    team: Team,
+    log: RunLog | None = None,
+    validation: Validation | None = None,
+) -> None:
+    """Trains to the end of the schedule; saves as it goes, and when it is interrupted.
 
     Raises:
-        FloatingPointError: The loss is not finite; the network is left as it was.
+        DivergenceError: The loss is not finite or explodes; nothing is saved after the last good state.
+        OSError: A state cannot be written; the earlier one is as it was.
     """
-    device = torch.device(options.device)
-    blurry, sharp = blurry.to(device), sharp.to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=options.bf16):
-        restored = state.network(state.network.pyramid(blurry))
-    loss = multi_scale_loss(restored, state.network.pyramid(sharp), options.pixel_loss, options.frequency_weight)
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise FloatingPointError(f"the loss is {value} at step {state.step}; the last saved state is as it was")
-    state.optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(state.network.parameters(), options.gradient_norm)
-    state.optimiser.step()
-    state.step += 1
-    update_average(state, options.average_decay)
-    return value
-
-
-def fit(state: TrainingState, options: TrainingOptions, data: Iterator[tuple[Tensor, Tensor]]) -> None:
-    """Trains to the end of the schedule; saves as it goes, and when it is interrupted."""
-    stopped = False
-
-    def stop(*_: Any) -> None:
-        nonlocal stopped
-        stopped = True
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    bar = tqdm(total=options.steps, initial=state.step, unit="step", mininterval=5)
-    last_save, running = time.monotonic(), 0.0
-    while not stopped:
+    interruption, monitor = Interruption(), LossMonitor()
+    module: nn.Module = Restoration(state.network)
+    if options.compile:
+        module.compile()
+    forward = distribute(module, team, unused=options.coarse_only > 0)
+    judge = None if state.discriminator is None else distribute(state.discriminator, team)
+    slots = team.slots(options.batch)
+    bar = tqdm(total=options.steps, initial=state.step, unit="step", mininterval=1, disable=not team.leads)
+    stream: Iterator[Tensor] = iter(())
+    phase: bool | None = None
+    last_save = last_look = time.monotonic()
+    logged = saved = state.step
+    while True:
         began = time.monotonic()
-        progress = max(state.step / options.steps, state.seconds / 60 / options.max_minutes)
-        if progress >= 1:
+        progress, stop = team.agree(progress_of(state, options), interruption.asked)
+        if stop or progress >= 1:
             break
-        for group in state.optimiser.param_groups:
-            group["lr"] = learning_rate(progress, options.learning_rate, options.warmup)
-        loss = train_step(state, *next(data), options)
-        running = loss if running == 0 else 0.99 * running + 0.01 * loss
-        state.seconds += time.monotonic() - began
+        coarse_only = progress < options.coarse_only
+        if coarse_only != phase:
+            phase, size = coarse_only, options.crop * (2 if coarse_only else 1)
+            workers = options.workers if mixture.on_cpu else 0
+            stream = batches(mixture, slots, size, state.step, options.steps, workers)
+        rate = learning_rate(options, progress)
+        for optimiser in (state.optimiser, state.discriminator_optimiser):
+            for group in optimiser.param_groups if optimiser else ():
+                group["lr"] = rate
+        pairs = next(stream).to(team.device, non_blocking=True)
+        monitor.add(state.step, train_step(state, forward, judge, pairs, options, slots, coarse_only))
         bar.update()
-        bar.set_postfix(loss=f"{running:.3e}", schedule=f"{100 * progress:.1f}%")
-        if time.monotonic() - last_save > 60 * options.save_minutes:
-            validate_and_save(state, options, running)
-            last_save = time.monotonic()
+        if state.step - logged >= options.log_steps:
+            losses, now = monitor.look(), time.monotonic()
+            speed = (state.step - logged) * options.batch / (now - last_look)
+            bar.set_postfix(loss=f"{losses['loss']:.3e}", images=f"{speed:.1f}/s", schedule=f"{100 * progress:.1f}%")
+            if log:
+                log.losses(state.step, state.seconds, losses, rate, speed)
+            logged, last_look = state.step, now
+        state.seconds += time.monotonic() - began
+        due = time.monotonic() - last_save > 60 * options.save_minutes
+        due = due or (options.save_steps > 0 and state.step - saved >= options.save_steps)
+        if team.agree(0.0, due)[1]:
+            keep(state, options, mixture, team, monitor, log, validation)
+            last_save = last_look = time.monotonic()
+            logged = saved = state.step
+    keep(state, options, mixture, team, monitor, log, validation)
     bar.close()
-    validate_and_save(state, options, running)
 
 
-def validate_and_save(state: TrainingState, options: TrainingOptions, loss: float) -> None:
-    """Measures the averaged weights, appends to the log, writes the state and the weights."""
-    save_state(options.output / "state.safetensors", state, options)
-    figures: dict[str, float] = {}
-    if options.validation is not None:
-        pairs = find_pairs(options.validation)
-        pairs = pairs[:: max(1, len(pairs) // options.validation_images)][: options.validation_images]
-        network = build_network(preset(options.preset))
-        network.load_state_dict(state.average)
-        figures = mean(measure(network.to(options.device).train(False), pairs))
-    entry = {"step": state.step, "minutes": round(state.seconds / 60, 2), "loss": float(f"{loss:.4g}"), **figures}
-    with (options.output / "log.jsonl").open("a") as log:
-        log.write(json.dumps(entry) + "\n")
-    tqdm.write(json.dumps(entry))
+def keep(
+    state: TrainingState,
+    options: TrainingOptions,
+    mixture: Mixture,
+    team: Team,
+    monitor: LossMonitor,
+    log: RunLog | None,
+    validation: Validation | None,
+) -> None:
+    """Makes sure that the run is sound, saves the state, measures the averaged weights and writes them.
+
+    Raises:
+        DivergenceError: A loss or a weight is not finite; nothing is written.
+    """
+    monitor.look()
+    for name, tensor in state.network.state_dict().items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise DivergenceError(f"{name} is not finite after step {state.step}; the last saved state is as it was")
+    if team.leads:
+        save_state(state, options)
+        figures, triples = validate(state, options, validation) if validation else ({}, [])
+        if log and validation:
+            log.validation(state.step, state.seconds, figures, triples)
+            tqdm.write(json.dumps({"step": state.step, **{k: round(v, 4) for k, v in figures.items()}}))
+        write_weights(state, options, mixture.description, figures)
+    team.wait()
+
+
+def write_weights(state: TrainingState, options: TrainingOptions, trained_on: str, figures: dict[str, float]) -> None:
+    """Writes the averaged weights as a checkpoint, ``OUTPUT/PRESET.safetensors``."""
+    recipe = {name: value for name, value in asdict(options).items() if not isinstance(value, (Path, tuple))}
     provenance = Provenance(
-        trained_on=trained_on(options),
-        recipe=json.dumps({k: v for k, v in asdict(options).items() if not isinstance(v, Path)}),
+        trained_on=trained_on,
+        recipe=json.dumps({name: value for name, value in recipe.items() if value not in (None, math.inf)}),
         step=state.step,
         metrics={f"validation {name}": round(value, 4) for name, value in figures.items()},
     )
@@ -181,49 +249,49 @@ def validate_and_save(state: TrainingState, options: TrainingOptions, loss: floa
     write_checkpoint(options.output / f"{options.preset}.safetensors", checkpoint)
 
 
-def trained_on(options: TrainingOptions) -> str:
-    """The training data in words."""
-    photographs = f"photographs of {options.data.name}, blurred by the virtual camera"
-    return photographs if options.pairs is None else f"{photographs}; real pairs of {options.pairs.name}"
+def check_disk(state: TrainingState, output: Path) -> None:
+    """Raises OSError unless two saved states and the weights will fit."""
+    size = sum(tensor.numel() * tensor.element_size() for tensor in state.network.state_dict().values())
+    if state.discriminator is not None:
+        size += sum(parameter.numel() * 4 for parameter in state.discriminator.parameters())
+    needed, free = 11 * size, shutil.disk_usage(output).free
+    if free < needed:
+        raise OSError(
+            f"{output} has {free // 10**6} MB free and the run's states need about {needed // 10**6} MB; "
+            "make room, or give another --output"
+        )
 
 
-def parse_options(arguments: list[str] | None = None) -> TrainingOptions:
-    """The options of a command line; exits with a message on a wrong one."""
-    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
-    hints = get_type_hints(TrainingOptions)
-    for entry in fields(TrainingOptions):
-        kind = Path if hints[entry.name] == Path | None else hints[entry.name]
-        flag = f"--{entry.name.replace('_', '-')}"
-        if get_origin(kind) is Literal:
-            parser.add_argument(flag, choices=get_args(kind), default=entry.default, help=f"default {entry.default}")
-        elif kind is bool:
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=entry.default)
-        elif entry.default is MISSING:
-            parser.add_argument(flag, type=kind, required=True)
-        else:
-            parser.add_argument(flag, type=kind, default=entry.default, help=f"default {entry.default}")
-    return TrainingOptions(**vars(parser.parse_args(arguments)))
+def run(options: TrainingOptions) -> None:
+    """A whole training run, or the rest of one."""
+    team = join_team(options.device)
+    if options.batch % (team.size * options.accumulate):
+        raise RecipeError(f"batch: {options.batch} is not a multiple of {team.size} processes × {options.accumulate}")
+    torch.backends.cudnn.benchmark = not options.deterministic
+    torch.use_deterministic_algorithms(options.deterministic)
+    torch.set_float32_matmul_precision("high")
+    options.output.mkdir(parents=True, exist_ok=True)
+    state = setup(options, team.device)
+    check_disk(state, options.output)
+    validation = open_validation(options) if team.leads and options.validation else None
+    mixture = open_sources(options, team)
+    log = None
+    if team.leads:
+        log = RunLog(options.output, state.step, description(options.recipe, team.device, team.size))
+    try:
+        fit(state, options, mixture, team, log, validation)
+    finally:
+        if log:
+            log.close()
+        team.end()
 
 
 def main() -> None:
     options = parse_options()
-    state = setup(options)
-    options.output.mkdir(parents=True, exist_ok=True)
-    pictures = read_photographs(options.data, smallest=options.rendering)
-    count = options.window + options.steps * options.batch // options.reuse + 1
-    renderings = Renderings(pictures, options.rendering, CameraSettings(), options.seed, count)
-    pairs = find_pairs(options.pairs) if options.pairs is not None else []
-    data = batches(
-        Mixture(renderings, pairs, options.pairs_share),
-        options.batch,
-        options.crop,
-        options.reuse,
-        options.window,
-        options.seed,
-        state.step,
-        options.workers,
-    )
-    fit(state, options, data)
+    try:
+        run(options)
+    except (RecipeError, DivergenceError, ValueError, OSError, RuntimeError) as error:
+        sys.exit(f"training.train: {error}")
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ class KernelBlur:
     """Which kernels there are."""
     seed: int = 0
     """Seed of the kernels and of which is taken for which part of which photograph."""
-    device: torch.device | str = "cpu"
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     """Where the work is done."""
 
     def __post_init__(self) -> None:
@@ -124,7 +124,7 @@ class KernelBlur:
         Returns:
             ``(len(numbers), 6, size, size)`` uint8 on the device, blurry above sharp.
         """
-        device, radius = torch.device(self.device), self.settings.side // 2
+        device, radius = self.device, self.settings.side // 2
         if not numbers:
             return torch.empty(0, 6, size, size, dtype=torch.uint8, device=device)
         parts, kernels = [], []

@@ -11,6 +11,11 @@ from torch import Tensor
 class Source(Protocol):
     """Numbered pairs of blurry and sharp patches, without an end."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where the patches are."""
+        ...
+
     def draw(self, numbers: Sequence[int], size: int) -> Tensor:
         """The patches with these numbers.
 
@@ -26,7 +31,7 @@ class Source(Protocol):
         ...
 
 
-def numbered_rng(seed: int, stream: str, number: int) -> torch.Generator:
-    """Randomness of its own, on the CPU, for the number-th draw of a named stream."""
+def numbered_rng(seed: int, stream: str, number: int, device: torch.device | None = None) -> torch.Generator:
+    """Randomness of its own for the number-th draw of a named stream, on the CPU unless said otherwise."""
     digest = hashlib.sha256(f"{seed} {stream} {number}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return torch.Generator(device or "cpu").manual_seed(int.from_bytes(digest[:8], "big") >> 1)

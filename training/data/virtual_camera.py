@@ -20,7 +20,7 @@ class VirtualCamera:
     """What is drawn at random for each rendering."""
     seed: int = 0
     """Seed of all renderings."""
-    device: torch.device | str = "cpu"
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     """Where they are rendered."""
 
     def __post_init__(self) -> None:

@@ -1,0 +1,302 @@
+"""Options of a training run: a recipe's fields from a TOML file, everything else from the command line."""
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+RECIPES_FOLDER = Path(__file__).with_name("recipes")
+
+PixelLoss = Literal["mse", "sse", "l1", "charbonnier", "psnr"]
+ScaleReduction = Literal["sum", "mean", "half-mean"]
+Schedule = Literal["constant", "steps", "polynomial", "cosine"]
+KINDS = ("gopro", "pairs", "frames", "photos", "kernels")
+
+
+class RecipeError(ValueError):
+    """A recipe or an option that cannot be used; the message says what would be right."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained: what a recipe file says. Every field is also an option of the command."""
+
+    preset: str = "scale-recurrent-lite"
+    """Network to train."""
+    mix: dict[str, float] = field(default_factory=lambda: {"photos": 1.0, "pairs": 1.0})
+    """Weights of the sources ``gopro``, ``pairs``, ``frames``, ``photos``, ``kernels`` among the patches."""
+    blurry: Literal["blur", "blur_gamma"] = "blur"
+    """Which blurry images of GOPRO's layout: ``blur`` (linear averages) or ``blur_gamma``."""
+    crop: int = 256
+    """Side of a patch in pixels."""
+    batch: int = 16
+    """Patches of an optimiser step, over all devices."""
+    accumulate: int = 1
+    """Parts that a batch is split into to save memory; the gradient is that of the whole batch."""
+
+    flips: bool = True
+    """Random flips and quarter turns, the same for blurry and sharp."""
+    permute_channels: bool = True
+    """Random orders of the colour channels, the same for blurry and sharp."""
+    saturation: float = 0.0
+    """HSV saturation is multiplied by a number from U[1 - this, 1 + this], the same for blurry and sharp."""
+    saturation_probability: float = 1.0
+    """Probability that an image's saturation is changed."""
+    noise: float = 0.0
+    """Noise on the blurry image: its standard deviation is drawn from N(0, this²), in grey levels of 255."""
+    identity_probability: float = 0.0
+    """Probability that a sharp image is its own input."""
+
+    pixel_loss: PixelLoss = "l1"
+    """Error of a scale, see :mod:`training.losses`."""
+    scale_reduction: ScaleReduction = "sum"
+    """Sum over the scales, their mean, or half their mean (Nah et al. 2017, equation 5)."""
+    frequency_weight: float = 0.0
+    """Weight of the Fourier term of the loss."""
+    adversarial_weight: float = 0.0
+    """Weight of the adversarial term; 0 trains without a discriminator."""
+    discriminator: Literal["table", "code"] = "table"
+    """Discriminator of Nah et al. 2017: table 1 of the paper, or the official codes' one layer more."""
+
+    optimiser: Literal["adam", "adamw"] = "adam"
+    """Optimiser."""
+    learning_rate: float = 1e-4
+    """Peak learning rate."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Adam's decay rates."""
+    epsilon: float = 1e-8
+    """Adam's ε."""
+    weight_decay: float = 0.0
+    """Weight decay."""
+    schedule: Schedule = "constant"
+    """How the learning rate falls, see :func:`training.schedule.learning_rate`."""
+    warmup: float = 0.0
+    """Part of the schedule in which the learning rate rises."""
+    milestones: tuple[int, ...] = ()
+    """Steps at which the learning rate is multiplied by ``decay``."""
+    decay_every: int = 0
+    """Steps after each of which the learning rate is multiplied by ``decay``; 0 for none."""
+    decay: float = 0.1
+    """Factor at a milestone."""
+    power: float = 1.0
+    """Exponent of the polynomial schedule."""
+    final_rate: float = 0.0
+    """Learning rate at the end of the polynomial and cosine schedules."""
+    steps: int = 100_000
+    """Optimiser steps of the whole schedule."""
+    gradient_norm: float = 0.0
+    """Gradients are clipped to this global norm; 0 leaves them."""
+    cell_gradient_norm: float = 0.0
+    """Gradients of the recurrent cell are clipped to this global norm; 0 leaves them."""
+    average_decay: float = 0.0
+    """Decay of the exponential moving average of the weights, which is what is published; 0 for none."""
+    coarse_only: float = 0.0
+    """Part of the schedule, from its start, in which only the coarser scales are trained, on patches twice as large."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Autocast to this type."""
+
+    rendering: int = 352
+    """Side of a rendering of the virtual camera, from which patches are cropped, in pixels."""
+    reuse: int = 16
+    """Patches taken of every rendering, on average."""
+    window: int = 1024
+    """Renderings kept to draw patches from."""
+    frames_least: int = 7
+    """Least number of frames averaged by the source ``frames``."""
+    frames_most: int = 13
+    """Largest number of frames averaged by the source ``frames``."""
+    frames_gamma: float = 1.0
+    """γ of the camera response by the source ``frames``: 1 for linear averages, 2.2 for ``blur_gamma``."""
+    seed: int = 0
+    """Seed of initialisation, camera, crops and augmentation."""
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.mix) - set(KINDS)):
+            raise RecipeError(f"mix: unknown source {', '.join(unknown)}; there are {', '.join(KINDS)}")
+        if not self.mix or min(self.mix.values()) < 0 or max(self.mix.values()) <= 0:
+            raise RecipeError(f"mix: expected weights of at least 0 and one above, found {self.mix}")
+        for name in ("crop", "batch", "accumulate", "steps", "rendering", "reuse", "window"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"{name}: expected at least 1, found {getattr(self, name)}")
+        if self.batch % self.accumulate:
+            raise RecipeError(f"accumulate: {self.accumulate} does not divide the batch of {self.batch}")
+        for name in ("warmup", "coarse_only", "saturation_probability", "identity_probability"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise RecipeError(f"{name}: expected a number from 0 to 1, found {getattr(self, name)}")
+        if not 0 <= self.average_decay < 1:
+            raise RecipeError(f"average_decay: expected a number from 0 to below 1, found {self.average_decay}")
+
+
+@dataclass(frozen=True)
+class TrainingOptions(Recipe):
+    """A recipe, and where and on what it runs."""
+
+    recipe: str = ""
+    """Name of the recipe, for the log."""
+    output: Path = Path("runs/run")
+    """Folder for the state, the log and the weights; a run found there goes on."""
+    gopro: Path | None = None
+    """``GOPRO_Large``, as a folder or a zip."""
+    gopro_partial: bool = False
+    """Take a GOPRO folder from which sequences are missing."""
+    pairs: tuple[Path, ...] = ()
+    """A folder of pairs in GOPRO's layout, or a folder of blurry and one of sharp images."""
+    frames: Path | None = None
+    """Folder of sequences of high-speed frames, or of videos."""
+    photos: Path | None = None
+    """Folder of sharp photographs for the virtual camera."""
+    kernels: Path | None = None
+    """Folder of sharp photographs for shift-invariant motion kernels."""
+    validation: Path | None = None
+    """Folder of pairs in GOPRO's layout to measure on; never trained on."""
+    validation_images: int = 8
+    """Number of validation pairs, spread evenly over the folder."""
+    initial: Path | None = None
+    """Checkpoint whose weights the training starts from."""
+    max_minutes: float = math.inf
+    """Training time after which the schedule ends, however many steps that is."""
+    device: str = "auto"
+    """Device to train on: ``auto`` (CUDA, or else the CPU), ``cpu``, ``cuda``, ``cuda:1``, …"""
+    workers: int = 1
+    """Processes that prepare batches while the CPU trains; data on a CUDA device needs none."""
+    cache: Path | None = None
+    """Folder for decoded images that do not fit into memory."""
+    save_minutes: float = 5.0
+    """Minutes between two saved states, each with a validation."""
+    save_steps: int = 0
+    """Steps between two saved states; 0 for minutes alone."""
+    log_steps: int = 50
+    """Steps between two lines of the log."""
+    channels_last: bool = True
+    """Channels-last memory format."""
+    compile: bool = False
+    """Compile the network with torch.compile."""
+    deterministic: bool = False
+    """Deterministic algorithms only, so that a run can be repeated bit for bit on the same device."""
+    shard_megabytes: int = 4096
+    """Largest file of a saved state, in MB."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.pairs) > 2:
+            raise RecipeError(f"pairs: expected one folder in GOPRO's layout or two folders, found {len(self.pairs)}")
+        for name in ("log_steps", "shard_megabytes", "validation_images"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"{name}: expected at least 1, found {getattr(self, name)}")
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with this project."""
+    return sorted(path.stem for path in RECIPES_FOLDER.glob("*.toml"))
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """The fields that a recipe sets.
+
+    Args:
+        name: Name of a recipe that comes with the project, or path of a TOML file. A file may name another with
+            ``extends`` and set only what differs.
+
+    Raises:
+        RecipeError: No such recipe, not TOML, an unknown field, or a value of another kind.
+    """
+    path = Path(name) if name.endswith(".toml") else RECIPES_FOLDER / f"{name}.toml"
+    if not path.is_file():
+        raise RecipeError(
+            f"no recipe {name!r}; there are {', '.join(recipe_names())}, or give the path of a .toml file"
+        )
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path} is not TOML: {error}") from error
+    inherited = read_recipe(str(values.pop("extends"))) if "extends" in values else {}
+    hints = get_type_hints(Recipe)
+    for key, value in values.items():
+        if key not in hints:
+            raise RecipeError(f"{path}: unknown field {_suggest(key, list(hints))}")
+        values[key] = _convert(f"{path}: {key}", value, hints[key])
+    return inherited | values
+
+
+def parse_options(arguments: Sequence[str] | None = None) -> TrainingOptions:
+    """The options of a command line: the recipe's fields, then what the command line sets.
+
+    Exits with a message on a wrong option or value.
+    """
+    parser = _parser()
+    given, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        names = [f"--{entry.name.replace('_', '-')}" for entry in fields(TrainingOptions) if entry.name != "recipe"]
+        parser.error(f"unknown option {_suggest(unknown[0].split('=')[0], names)}")
+    values = {name: value for name, value in vars(given).items() if value is not None}
+    try:
+        base = read_recipe(values["recipe"]) if "recipe" in values else {}
+        hints = get_type_hints(TrainingOptions)
+        for name in values:
+            if get_origin(hints[name]) in (dict, tuple):
+                values[name] = get_origin(hints[name])(values[name])
+        return replace(TrainingOptions(), **(base | values))
+    except RecipeError as error:
+        parser.error(str(error))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.train",
+        description="Trains a network by a recipe; every field of the recipe can be set here.",
+        epilog=f"Recipes: {', '.join(recipe_names())}.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("recipe", nargs="?", help="name of a recipe, or path of a .toml file")
+    hints = get_type_hints(TrainingOptions)
+    for entry in fields(TrainingOptions):
+        if entry.name == "recipe":
+            continue
+        flag, kind = f"--{entry.name.replace('_', '-')}", hints[entry.name]
+        if entry.name == "mix":
+            parser.add_argument(flag, nargs="+", type=_weight, metavar="SOURCE=WEIGHT", help=f"of {', '.join(KINDS)}")
+        elif kind is bool:
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None)
+        elif get_origin(kind) is Literal:
+            parser.add_argument(flag, choices=get_args(kind))
+        elif get_origin(kind) is tuple:
+            parser.add_argument(flag, nargs="+", type=get_args(kind)[0])
+        else:
+            parser.add_argument(flag, type=Path if kind == Path | None else kind)
+    return parser
+
+
+def _weight(text: str) -> tuple[str, float]:
+    kind, _, weight = text.partition("=")
+    return kind, float(weight)
+
+
+def _suggest(name: str, names: list[str]) -> str:
+    close = get_close_matches(name, names, 1)
+    return f"{name!r}{f' (did you mean {close[0]}?)' if close else ''}; there are {', '.join(names)}"
+
+
+def _convert(where: str, value: Any, kind: Any) -> Any:
+    """A TOML value as the field's type."""
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise RecipeError(f"{where}: expected one of {', '.join(get_args(kind))}, found {value!r}")
+        return value
+    if get_origin(kind) is tuple and isinstance(value, list):
+        return tuple(value)
+    if get_origin(kind) is dict and isinstance(value, dict):
+        return {key: float(weight) for key, weight in value.items()}
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(kind, type) and type(value) is kind:
+        return value
+    raise RecipeError(f"{where}: expected {getattr(kind, '__name__', kind)}, found {value!r}")
