@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 import torch
-from torch import distributed
+from torch import Tensor, distributed
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,14 @@ class Team:
         distributed.all_reduce(said)
         progress, stops = said.tolist()
         return progress, stops > 0
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean of a tensor over the processes."""
+        if self.size == 1:
+            return values
+        total = values.to(self._device())
+        distributed.all_reduce(total)
+        return total / self.size
 
     def wait(self) -> None:
         """Returns when every process has come here."""

@@ -109,7 +109,8 @@ class Interruption:
 class LossMonitor:
     """Losses since the last look at them, left on the device so that no step waits for the one before."""
 
-    def __init__(self) -> None:
+    def __init__(self, team: Team) -> None:
+        self._team = team
         self._steps: list[int] = []
         self._values: list[dict[str, Tensor]] = []
         self._usual: list[float] = []
@@ -119,7 +120,7 @@ class LossMonitor:
         self._values.append(values)
 
     def look(self) -> dict[str, float]:
-        """The mean of every loss since the last look.
+        """The mean of every loss since the last look, over all processes.
 
         Raises:
             DivergenceError: One is not finite or has exploded; the message names its step.
@@ -127,7 +128,8 @@ class LossMonitor:
         if not self._values:
             return {}
         names = list(self._values[0])
-        table = torch.stack([torch.stack([row[name].float() for name in names]) for row in self._values]).tolist()
+        rows = torch.stack([torch.stack([row[name].float() for name in names]) for row in self._values])
+        table = self._team.mean(rows).tolist()
         usual = statistics.median(self._usual[-1000:]) if self._usual else math.inf
         for step, row in zip(self._steps, table, strict=True):
             if not all(map(math.isfinite, row)) or row[0] > EXPLOSION * usual:
@@ -161,11 +163,12 @@ def fit(
         DivergenceError: The loss is not finite or explodes; nothing is saved after the last good state.
         OSError: A state cannot be written; the earlier one is as it was.
     """
-    interruption, monitor = Interruption(), LossMonitor()
+    interruption, monitor = Interruption(), LossMonitor(team)
     module: nn.Module = Restoration(state.network)
     if options.compile:
         module.compile()
-    forward = distribute(module, team, unused=options.coarse_only > 0)
+    shared = getattr(state.network.config, "shared", False)
+    forward = distribute(module, team, unused=options.coarse_only > 0 and not shared)
     judge = None if state.discriminator is None else distribute(state.discriminator, team)
     slots = team.slots(options.batch)
     bar = tqdm(total=options.steps, initial=state.step, unit="step", mininterval=1, disable=not team.leads)
