@@ -70,11 +70,13 @@ def ssim(
 
     if window == "gaussian-3d":
         line = _gaussian_line(restored)
-        kernel = torch.einsum("i,j,k->ijk", line, line, line)[None, None]
+        kernels = [line.view(1, 1, *shape) for shape in ((side, 1, 1), (1, side, 1), (1, 1, side))]
 
         def average(image: Tensor) -> Tensor:
-            padded = F.pad(image.view(b, 1, c, h, w), (SSIM_RADIUS,) * 6, mode="replicate")
-            return F.conv3d(padded, kernel).view(b, c, h, w)
+            volume = F.pad(image.reshape(b, 1, c, h, w), (SSIM_RADIUS,) * 6, mode="replicate")
+            for kernel in kernels:
+                volume = F.conv3d(volume, kernel)
+            return volume.view(b, c, h, w)
 
         unbias = 1.0
     else:
