@@ -17,6 +17,7 @@ ALLOWED = {
     "nodes": {"torch", "comfy", "comfy_api", "folder_paths", "server", "deblur", "weights"},
     "training/data/video.py": {"av", "numpy", "torch"},
     "training/data/flow.py": {"cv2", "numpy", "torch"},
+    "training/curves.py": {"matplotlib"},
     "training": {"torch", "numpy", "PIL", "tqdm", "safetensors", "deblur", "weights"},
     "__init__.py": {"comfy_api", "comfyui_version", "folder_paths", "nodes"},
 }
