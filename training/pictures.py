@@ -76,3 +76,13 @@ def jpeg_uri(picture: Image.Image, quality: int = 90) -> str:
     buffer = BytesIO()
     picture.convert("RGB").save(buffer, "JPEG", quality=quality, subsampling=0)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def strip(images: Sequence[Tensor], gap: int = 8) -> Image.Image:
+    """Images of one size side by side, with white between them; ``(1, 3, H, W)`` or ``(3, H, W)`` each."""
+    panels = [to_pillow(image) for image in images]
+    width, height = panels[0].size
+    joined = Image.new("RGB", (len(panels) * (width + gap) - gap, height), "white")
+    for number, panel in enumerate(panels):
+        joined.paste(panel, (number * (width + gap), 0))
+    return joined
