@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from io import StringIO
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -28,23 +28,27 @@ STYLE: dict[Any, Any] = {
     "ytick.color": NEUTRAL,
     "legend.frameon": False,
 }
+Scale = Literal["linear", "zero", "logarithmic"]
 Points = tuple[Sequence[float], Sequence[float]]
 
 
-def line_chart(x_label: str, y_label: str, series: Mapping[str, Points], logarithmic: bool = False) -> str:
+def line_chart(x_label: str, y_label: str, series: Mapping[str, Points], scale: Scale = "linear") -> str:
     """Lines through points ``(xs, ys)`` by name; a series of few points is marked at each.
 
     Args:
         x_label: Name and unit of the horizontal axis.
         y_label: Name and unit of the vertical axis.
         series: Points by name, drawn in this order.
-        logarithmic: Scale of the vertical axis; left linear where a value is not positive.
+        scale: Of the vertical axis; ``zero`` is linear from 0, and a value that is not positive makes a logarithmic
+            axis linear.
     """
     with rc_context(STYLE):
         figure, axes = _axes(x_label, y_label)
         for (name, (xs, ys)), colour in zip(series.items(), _colours(len(series)), strict=True):
             axes.plot(xs, ys, label=name, color=colour, linewidth=1.6, marker="o" if len(xs) < 30 else "", markersize=3)
-        if logarithmic and all(y > 0 for _, ys in series.values() for y in ys):
+        if scale == "zero":
+            axes.set_ylim(bottom=0)
+        if scale == "logarithmic" and all(y > 0 for _, ys in series.values() for y in ys):
             axes.set_yscale("log")
         if len(series) > 1:
             axes.legend(fontsize=10)

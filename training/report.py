@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from .curves import Points, charts, line_chart
+from .curves import Points, Scale, charts, line_chart
 from .page import Cell, Picture, facts, page, pictures, section, table
 from .pictures import jpeg_uri
 from .run_log import LOG_FILE, RunLog, read_log
@@ -20,10 +20,10 @@ PICTURE_FOLDER = "pictures"
 MOST_POINTS = 600
 MOST_PICTURES = 8
 PICTURE_WIDTH = 1440
-QUANTITIES = (
-    ("loss", "loss", True),
-    ("learning_rate", "learning rate", False),
-    ("images_per_second", "images a second", False),
+QUANTITIES: tuple[tuple[str, str, Scale], ...] = (
+    ("loss", "loss", "logarithmic"),
+    ("learning_rate", "learning rate", "linear"),
+    ("images_per_second", "images a second", "zero"),
 )
 VALIDATION = (("psnr", "PSNR, dB", 2), ("ssim", "SSIM (11×11 Gaussian, per channel)", 4))
 
@@ -98,10 +98,10 @@ def _curves(log: RunLog) -> list[str]:
         series = {kind: log.series(f"{kind} {key}") for kind in ("restored", "blurry")}
         if series["restored"][0]:
             drawings.append(line_chart("step", label, {kind: points for kind, points in series.items() if points[0]}))
-    for name, label, logarithmic in QUANTITIES:
+    for name, label, scale in QUANTITIES:
         points = thinned(log.series(name))
         if len(points[0]) > 1:
-            drawings.append(line_chart("step", label, {label: points}, logarithmic))
+            drawings.append(line_chart("step", label, {label: points}, scale))
     return drawings
 
 
