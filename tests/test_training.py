@@ -9,14 +9,13 @@ import torch
 from PIL import Image
 
 from deblur import PRESETS, ScaleRecurrentConfig, build_network, psnr, restore_network
-from training import export
 from training.data.camera import CameraSettings
 from training.data.pairs import find_pairs
 from training.data.photos import Mixture, Renderings, augment, batches, read_photographs
 from training.evaluate import mean, measure
 from training.losses import multi_scale_loss
 from training.train import fit, learning_rate, main, parse_options, setup, train_step, validate_and_save
-from weights import CatalogueEntry, read_checkpoint, verify_file
+from weights import read_checkpoint
 
 TINY = ScaleRecurrentConfig(
     scales=2, channels=(8, 8, 8), blocks=1, kernel_size=3, residual_output=True, stop_gradient=False, pyramid="area"
@@ -258,32 +257,3 @@ def test_a_wrong_option_lists_the_right_ones(capsys):
     with pytest.raises(SystemExit):
         parse_options(["--data", "x", "--output", "y", "--pixel-loss", "charbonnier"])
     assert "'mse', 'l1', 'psnr'" in capsys.readouterr().err
-
-
-def test_export_writes_measured_half_precision_weights_and_their_entry(
-    photographs, pairs, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.setattr("sys.argv", ["train", *run_arguments(photographs, tmp_path / "run")])
-    main()
-    capsys.readouterr()
-    target = tmp_path / "published.safetensors"
-    words = ["--pairs-name", "two pairs", "--trained-on", "noise", "--licence", "MIT", "--note", "a test"]
-    arguments = [str(tmp_path / "run" / "tiny.safetensors"), "-o", str(target), "--pairs", str(pairs), *words]
-    monkeypatch.setattr("sys.argv", ["export", *arguments])
-    export.main()
-    entry = CatalogueEntry(**json.loads(capsys.readouterr().out))
-    verify_file(target, entry)
-    checkpoint = read_checkpoint(target)
-    assert {tensor.dtype for tensor in checkpoint.state_dict.values()} == {torch.float16}
-    assert checkpoint.provenance.metrics == entry.figures
-    network = restore_network(checkpoint.config, checkpoint.state_dict)
-    measured = mean(measure(network, find_pairs(pairs)))
-    assert entry.figures["PSNR, dB, two pairs"] == pytest.approx(measured["restored psnr"], abs=1e-3)
-    with pytest.raises(SystemExit):
-        export.main()
-    assert "exists; choose another name" in capsys.readouterr().err
-
-
-def test_values_too_large_for_half_precision_are_refused():
-    with pytest.raises(ValueError, match="values of weight do not fit"):
-        export.to_dtype({"weight": torch.tensor([1e6])}, torch.float16)

@@ -23,7 +23,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from deblur.metrics import gaussian_line, weighted_sum
 
 from .figures import Figure
 
@@ -36,8 +37,7 @@ WAVELET_LOW_PASS = (
     *(0.377402855612830, -0.110624404418440, -0.023849465019560, 0.037828455507260),
 )
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-SSIM_SIDE, SSIM_SIGMA = 11, 1.5
-SMALLEST_SIDE = SSIM_SIDE * 2 ** (len(SCALE_WEIGHTS) - 1)
+SMALLEST_SIDE = 11 * 2 ** (len(SCALE_WEIGHTS) - 1)
 MISSING_FRAMES = {(1, 3): 30}
 """Image 1, trajectory 3 has no frame 30; the authors' code leaves it out."""
 
@@ -92,7 +92,7 @@ def kohler_figures(images: Sequence[Tensor], frame: Tensor) -> list[dict[Figure,
             f"expected images of the frame's shape and at least {SMALLEST_SIDE} pixels a side, found "
             f"{[tuple(image.shape) for image in images]} and {tuple(frame.shape)}"
         )
-    return [_figures(*align(image.double(), frame.double())) for image in images]
+    return [_figures(*align(image, frame)) for image in images]
 
 
 def best(figures: Sequence[dict[Figure, float]]) -> dict[Figure, float]:
@@ -159,18 +159,12 @@ def multi_scale_ssim(image: Tensor, sharp: Tensor) -> Tensor:
 
 
 def _ssim_parts(image: Tensor, sharp: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    offset = torch.arange(SSIM_SIDE, dtype=image.dtype, device=image.device) - SSIM_SIDE // 2
-    line = torch.exp(-0.5 * (offset / SSIM_SIGMA) ** 2)
-    line = line / line.sum()
-
-    def average(picture: Tensor) -> Tensor:
-        return F.conv2d(F.conv2d(picture, line.view(1, 1, -1, 1)), line.view(1, 1, 1, -1))
-
+    pictures = torch.cat((image, sharp, image * image, sharp * sharp, image * sharp))
+    averages = weighted_sum(weighted_sum(pictures, gaussian_line(), -2), gaussian_line(), -1)
+    mean_x, mean_y, square_x, square_y, product = averages.unbind()
     c1, c2 = 0.01**2, 0.03**2
-    mean_x, mean_y = average(image), average(sharp)
-    var_x = (average(image * image) - mean_x**2).clamp(min=0)
-    var_y = (average(sharp * sharp) - mean_y**2).clamp(min=0)
-    covariance = average(image * sharp) - mean_x * mean_y
+    var_x, var_y = (square_x - mean_x**2).clamp(min=0), (square_y - mean_y**2).clamp(min=0)
+    covariance = product - mean_x * mean_y
     deviations = (var_x * var_y).sqrt()
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     contrast = (2 * deviations + c2) / (var_x + var_y + c2)
@@ -180,11 +174,10 @@ def _ssim_parts(image: Tensor, sharp: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _halve(image: Tensor) -> Tensor:
     """Low-pass filter on the mirrored image (d c b a | a b c d), then every second pixel."""
-    line = image.new_tensor(WAVELET_LOW_PASS)
-    line = line / line.sum()
-    reach = len(WAVELET_LOW_PASS) // 2
-    for dim, shape in ((-2, (1, 1, -1, 1)), (-1, (1, 1, 1, -1))):
+    line = tuple(weight / sum(WAVELET_LOW_PASS) for weight in WAVELET_LOW_PASS)
+    reach = len(line) // 2
+    for dim in (-2, -1):
         before = image.narrow(dim, 0, reach).flip(dim)
         after = image.narrow(dim, image.shape[dim] - reach, reach).flip(dim)
-        image = F.conv2d(torch.cat((before, image, after), dim), line.view(shape))
+        image = weighted_sum(torch.cat((before, image, after), dim), line, dim)
     return image[..., ::2, ::2]
