@@ -162,6 +162,30 @@ def test_images_of_unequal_size_are_named(pairs, model):
         evaluate(pairs, "--model", model)
 
 
+def test_a_file_that_is_no_image_is_named_before_anything_is_restored(pairs, model, monkeypatch):
+    (pairs / "sequence1" / "sharp" / "000003.png").write_text("no image")
+    monkeypatch.setattr("training.scoring.restore_pixels", lambda *_: pytest.fail("restored already"))
+    with pytest.raises(ImageFileError, match=r"sharp/000003\.png: not an image"):
+        evaluate(pairs, "--model", model)
+
+
+@pytest.mark.parametrize("shown", [2, 12])
+def test_what_was_measured_before_an_interruption_is_kept(pairs, model, tmp_path, monkeypatch, shown):
+    calls = []
+
+    def interrupted(image, sharp, windows):
+        calls.append(1)
+        if len(calls) == 7:  # in the fourth image
+            raise KeyboardInterrupt
+        return compare(image, sharp, windows)
+
+    monkeypatch.setattr("training.scoring.compare", interrupted)
+    results = ["--csv", tmp_path / "f.csv", "--report", tmp_path / "r.html", "--pictures", shown]
+    evaluate(pairs, "--model", model, *results)
+    assert table(tmp_path / "f.csv")[-1][0] == "mean of 3"
+    assert "3 of 4, interrupted" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
 def test_results_are_not_overwritten(pairs, model, tmp_path, capsys):
     (tmp_path / "figures.csv").write_text("mine")
     with pytest.raises(SystemExit):

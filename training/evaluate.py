@@ -28,6 +28,7 @@ from .scoring import (
     Computing,
     Contender,
     Example,
+    check_pairs,
     load_contenders,
     main_figure,
     match_folders,
@@ -85,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folders = options.data
         pairs = match_folders(*folders) if len(folders) == 2 else find_pairs(folders[0], options.blurry)
         sources = _spread(pairs, options.images)
+        check_pairs(sources)
     contenders = load_contenders(options.model or [DEFAULT_MODEL], computing)
 
     def run(chosen: Sequence[Any]) -> Iterator[Example]:
@@ -97,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "command": command_line(),
         "commit": commit(),
         "data": " and ".join(map(str, options.data)) + ("" if len(options.data) == 2 else f" ({_layout(options)})"),
-        "images": f"{len(sources)}",
+        "images": f"{len(scores)}" + ("" if len(scores) == len(sources) else f" of {len(sources)}, interrupted"),
         "device": device_name(computing.device),
         "precision": options.dtype,
         "self-ensemble": "eight flips and turns" if options.self_ensemble else "no",
@@ -130,17 +132,23 @@ def _score(
     articles: dict[str, str] = {}
     gains: list[float] = []
     bar = tqdm(run(sources), total=len(sources), unit="image", dynamic_ncols=True)
-    for example in bar:
-        scores[example.name] = example.figures
-        figure = main_figure(example)
-        columns = list(example.figures.values())
-        gains.append(columns[1][figure] - columns[0][figure])
-        tqdm.write(_row(example.name, example.figures))
-        if len(sources) <= shown:
-            articles[example.name] = draw_example(example)
-    order = sorted(range(len(sources)), key=lambda number: gains[number])
+    try:
+        for example in bar:
+            scores[example.name] = example.figures
+            figure = main_figure(example)
+            before, after = list(example.figures.values())[:2]
+            gains.append(after[figure] - before[figure])
+            tqdm.write(_row(example.name, example.figures))
+            if len(sources) <= shown:
+                articles[example.name] = draw_example(example)
+    except KeyboardInterrupt:
+        bar.close()
+        if not scores:
+            raise
+        print(f"interrupted: the results are those of {len(scores)} of {len(sources)} images")
+    order = sorted(range(len(gains)), key=lambda number: gains[number])
     if len(sources) > shown > 0:
-        chosen = [sources[order[rank]] for rank in _ranks(len(order), shown)]
+        chosen = [sources[order[rank]] for rank in _ranks(len(order), min(shown, len(order)))]
         redrawn = tqdm(run(chosen), total=len(chosen), unit="picture", dynamic_ncols=True)
         return scores, [draw_example(example) for example in redrawn]
     names = list(scores)

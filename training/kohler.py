@@ -38,8 +38,8 @@ WAVELET_LOW_PASS = (
 )
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 SMALLEST_SIDE = 11 * 2 ** (len(SCALE_WEIGHTS) - 1)
-MISSING_FRAMES = {(1, 3): 30}
-"""Image 1, trajectory 3 has no frame 30; the authors' code leaves it out."""
+LEFT_OUT_FRAMES = {(1, 3): (30, 199)}
+"""Frame 30 of image 1, trajectory 3 is missing; the authors' code goes from 29 to 31 and ends at 198."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def find_kohler(folder: Path) -> list[KohlerImage]:
             blurry[int(match[1]), int(match[2])] = path
         elif match := re.fullmatch(r"GroundTruth(\d+)_(\d+)_(\d+)\.png", path.name):
             key, number = (int(match[1]), int(match[2])), int(match[3])
-            if MISSING_FRAMES.get(key) != number:
+            if number not in LEFT_OUT_FRAMES.get(key, ()):
                 frames.setdefault(key, []).append((number, path))
     if not blurry:
         raise FileNotFoundError(f"no Blurry<image>_<trajectory>.png below {folder}; unpack the benchmark's zips there")

@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from deblur import restore_network, self_ensemble
-from deblur.commands.image_file import IMAGE_SUFFIXES, read_rgb
+from deblur.commands.image_file import IMAGE_SUFFIXES, ImageFileError, read_rgb
 from deblur.commands.restore import restore_pixels
 from weights import CHECKPOINT_SUFFIX, find_weights, read_checkpoint
 
@@ -106,6 +107,24 @@ def match_folders(blurry: Path, sharp: Path) -> list[tuple[Path, Path]]:
         if alone := sorted(set(here) - set(there)):
             raise FileNotFoundError(f"{here[alone[0]]} has no partner {folder / alone[0]}.*")
     return [(path, found[1][key]) for key, path in found[0].items()]
+
+
+def check_pairs(pairs: Sequence[tuple[Path, Path]]) -> None:
+    """Looks at the headers of all files, so that a bad one is found before the first is restored.
+
+    Raises:
+        ImageFileError: A file is no image, or two of a pair differ in size; the message names them.
+    """
+    for paths in pairs:
+        sizes = []
+        for path in paths:
+            try:
+                with Image.open(path) as file:
+                    sizes.append(sorted(file.size))  # EXIF may turn one of them
+            except OSError as error:
+                raise ImageFileError(f"{path}: not an image that can be read ({error})") from error
+        if sizes[0] != sizes[1]:
+            read_pair(*paths)
 
 
 def score_pairs(
