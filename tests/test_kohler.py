@@ -141,7 +141,10 @@ def test_images_too_small_for_five_scales_are_refused():
 
 def test_the_command_scores_the_benchmark(benchmark, model, tmp_path, capsys):
     report = tmp_path / "kohler.csv"
-    main([str(benchmark), "--kohler", "--model", str(model), "--csv", str(report), "--device", "cpu"])
+    page = tmp_path / "kohler.html"
+    results = ["--csv", str(report), "--report", str(page), "--device", "cpu"]
+    main([str(benchmark), "--kohler", "--model", str(model), *results])
+    assert KOHLER_MSSIM.label in page.read_text(encoding="utf-8")
     lines = report.read_text(encoding="utf-8").splitlines()
     assert lines[0] == f'image,model,"{KOHLER_PSNR.label}","{KOHLER_MSSIM.label}"'
     assert len(lines) == 1 + 2 * 3
