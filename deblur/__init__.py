@@ -2,6 +2,7 @@
 
 from .config import config_to_dict
 from .cost import Cost, cost, finest_radius
+from .ensemble import self_ensemble
 from .in_the_wild import DeblurNet, DeblurNetConfig
 from .metrics import psnr, ssim
 from .multi_scale import MultiScaleConfig, MultiScaleNet
@@ -34,5 +35,6 @@ __all__ = [
     "restore",
     "restore_network",
     "restore_tiled",
+    "self_ensemble",
     "ssim",
 ]

@@ -19,9 +19,11 @@ TORCH7_KERNEL = (0.2256, 0.5488, 0.2256)
 
 def blur_symmetric(image: Tensor, sigma: float, radius: int) -> Tensor:
     """Gaussian blur with the image mirrored about its outer pixel edges (SciPy's ``reflect``: d c b a | a b c d)."""
-    offset = torch.arange(-radius, radius + 1, dtype=torch.float64)
+    # Made on the image's device: a copy from the host would wait for everything that the device has to do.
+    precision = torch.promote_types(image.dtype, torch.float32)
+    offset = torch.arange(-radius, radius + 1, dtype=precision, device=image.device)
     kernel = torch.exp(-0.5 * (offset / sigma) ** 2)
-    kernel = (kernel / kernel.sum()).to(image)
+    kernel = (kernel / kernel.sum()).to(image.dtype)
     for dim in (-2, -1):
         size = image.shape[dim]
         index = torch.arange(-radius, size + radius, device=image.device) % (2 * size)

@@ -11,7 +11,7 @@ from tests.stripes import Stripes
 from training.data.mixture import Mixture
 from training.data.reuse import Reuse
 from training.distributed import join_team
-from training.log import RunLog
+from training.log_writer import LogWriter
 from training.options import TrainingOptions
 from training.state import TrainingState
 from training.train import fit, setup
@@ -50,7 +50,7 @@ def train(output: Path, **fields) -> TrainingState:
     options = replace(OPTIONS, output=output, **fields)
     team = join_team(options.device)
     state = setup(options, team.device)
-    log = RunLog(output, state.step, {}) if team.leads else None
+    log = LogWriter(output, state.step, {}) if team.leads else None
     try:
         fit(state, options, mixture(options), team, log)
     finally:

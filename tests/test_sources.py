@@ -146,7 +146,8 @@ def test_a_run_by_the_command(tmp_path, photos, pairs, monkeypatch, capsys):
         f"validation {a} {b}" for a in ("blurry", "restored") for b in ("psnr", "ssim")
     }
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert lines[0]["run"]["command"].startswith("python -m training.train --preset tiny")
+    assert " --preset tiny --steps 6 " in lines[0]["run"]["command"]
+    assert "data:image/jpeg" in (tmp_path / "run" / "report.html").read_text()
     assert [entry["step"] for entry in lines if "loss" in entry] == [2, 4, 6]
     assert lines[-1]["validation"]["restored psnr"] > 0
     assert list((tmp_path / "run" / "tensorboard").iterdir())

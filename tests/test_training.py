@@ -16,7 +16,7 @@ from tests.small_run import OPTIONS, TINY, mixture, train, train_as
 from training import step as step_module
 from training.data.mixture import batches
 from training.distributed import Team, join_team
-from training.log import RunLog
+from training.log_writer import LogWriter
 from training.losses import multi_scale_loss
 from training.options import Recipe
 from training.shards import read_shards
@@ -105,7 +105,7 @@ def interrupted(options, stop):
 
     source.draw = draw_until_stopped
     state = setup(options, ALONE.device)
-    fit(state, replace(options, save_steps=1), source, ALONE, RunLog(options.output, state.step, {}))
+    fit(state, replace(options, save_steps=1), source, ALONE, LogWriter(options.output, state.step, {}))
 
 
 def test_a_run_killed_at_random_moments_is_the_run_that_was_not(tmp_path, processes):

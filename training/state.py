@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -105,10 +106,29 @@ def load_state(folder: Path, state: TrainingState) -> None:
     state.step, state.seconds = int(metadata["step"]), float(metadata["seconds"])
 
 
-def read_weights(folder: Path) -> tuple[dict, dict[str, Tensor], int]:
-    """Configuration, averaged tensors and step of a saved state, for :mod:`training.export`."""
+@dataclass(frozen=True)
+class TrainedWeights:
+    """What is published of a saved state."""
+
+    config: dict[str, Any]
+    """The network's configuration."""
+    average: dict[str, Tensor]
+    """The moving average of the weights."""
+    options: dict[str, Any]
+    """The options of the run."""
+    step: int
+    """Optimiser steps taken."""
+
+
+def read_weights(folder: Path) -> TrainedWeights:
+    """The weights of a saved state, ``step-N``.
+
+    Raises:
+        FileNotFoundError, ValueError: The folder is not a whole saved state.
+    """
     tensors, metadata = read_shards(folder)
-    return json.loads(metadata["config"]), _part(tensors, "average"), int(metadata["step"])
+    config, options = json.loads(metadata["config"]), json.loads(metadata["options"])
+    return TrainedWeights(config, _part(tensors, "average"), options, int(metadata["step"]))
 
 
 def _part(tensors: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:

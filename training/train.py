@@ -28,8 +28,9 @@ from .data.mixture import Mixture, batches
 from .data.sources import open_sources
 from .discriminator import PATCH, Discriminator
 from .distributed import Team, join_team
-from .log import RunLog, description
+from .log_writer import LogWriter, description
 from .options import RecipeError, TrainingOptions, parse_options
+from .report import write_report
 from .schedule import learning_rate
 from .state import TrainingState, load_state, save_state, state_folders
 from .step import Restoration, distribute, train_step
@@ -154,7 +155,7 @@ def fit(
     options: TrainingOptions,
     mixture: Mixture,
     team: Team,
-    log: RunLog | None = None,
+    log: LogWriter | None = None,
     validation: Validation | None = None,
 ) -> None:
     """Trains to the end of the schedule; saves as it goes, and when it is interrupted.
@@ -217,7 +218,7 @@ def keep(
     mixture: Mixture,
     team: Team,
     monitor: LossMonitor,
-    log: RunLog | None,
+    log: LogWriter | None,
     validation: Validation | None,
 ) -> None:
     """Makes sure that the run is sound, saves the state, measures the averaged weights and writes them.
@@ -280,12 +281,13 @@ def run(options: TrainingOptions) -> None:
     mixture = open_sources(options, team)
     log = None
     if team.leads:
-        log = RunLog(options.output, state.step, description(options.recipe, team.device, team.size))
+        log = LogWriter(options.output, state.step, description(options.recipe, team.device, team.size))
     try:
         fit(state, options, mixture, team, log, validation)
     finally:
         if log:
             log.close()
+            write_report(options.output)
         team.end()
 
 

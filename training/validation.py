@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from deblur import build_network, preset, psnr, restore, ssim
-from deblur.commands.image_file import read_rgb
+from deblur import build_network, preset, restore
 
 from .data.pairs import find_pairs
+from .figures import PSNR, as_written, average, compare, read_pair, ssim_figure
 from .options import TrainingOptions
 from .state import TrainingState
 
@@ -22,19 +22,19 @@ class Validation:
     """Pairs to measure on, decoded."""
 
     images: list[tuple[Tensor, Tensor]]
-    """Blurry and sharp, each ``(3, H, W)`` uint8."""
+    """Blurry and sharp, each ``(1, 3, H, W)`` in [0, 1]."""
 
 
 def open_validation(options: TrainingOptions) -> Validation:
     """Some pairs of the validation folder, spread evenly.
 
     Raises:
-        FileNotFoundError: There is none, or one has no partner.
+        FileNotFoundError, ImageFileError: There is none, or one has no partner, or another size than it.
     """
     pairs = find_pairs(options.validation or Path(), options.blurry)
     count = min(options.validation_images, len(pairs))
     chosen = [pairs[index * len(pairs) // count] for index in range(count)]
-    return Validation([(read_rgb(blurry), read_rgb(sharp)) for blurry, sharp in chosen])
+    return Validation([read_pair(blurry, sharp) for blurry, sharp in chosen])
 
 
 def validate(
@@ -49,17 +49,18 @@ def validate(
     network = build_network(preset(options.preset))
     network.load_state_dict(state.average)
     network = network.to(device).train(False)
-    totals: dict[str, float] = {}
-    triples = []
-    for blurry, sharp in validation.images:
-        blurry, sharp = (image[None].to(device).float() / 255 for image in (blurry, sharp))
-        restored = (restore(network, blurry) * 255).round() / 255
-        for name, image in (("blurry", blurry), ("restored", restored)):
-            totals[f"{name} psnr"] = totals.get(f"{name} psnr", 0.0) + float(psnr(image, sharp))
-            totals[f"{name} ssim"] = totals.get(f"{name} ssim", 0.0) + float(ssim(image, sharp))
+    before, after, triples = [], [], []
+    for pair in validation.images:
+        blurry, sharp = (image.to(device) for image in pair)
+        restored = as_written(restore(network, blurry))
+        before.append(compare(blurry, sharp))
+        after.append(compare(restored, sharp))
         if len(triples) < PICTURES:
             triples.append(torch.cat([_centre(image) for image in (blurry, restored, sharp)], dim=2))
-    return {name: total / len(validation.images) for name, total in totals.items()}, triples
+    figures = {}
+    for name, values in (("blurry", average(before)), ("restored", average(after))):
+        figures |= {f"{name} psnr": values[PSNR], f"{name} ssim": values[ssim_figure("gaussian")]}
+    return figures, triples
 
 
 def _centre(image: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """What a run writes down: ``log.jsonl``, TensorBoard, and pictures."""
 
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,10 +12,11 @@ from torch.utils.tensorboard.writer import SummaryWriter
 
 from deblur.commands.image_file import ImageFile, write_image
 
-LOG_FILE = "log.jsonl"
+from .origin import command_line, commit, device_name
+from .run_log import LOG_FILE
 
 
-class RunLog:
+class LogWriter:
     """The log of a run, in its output folder.
 
     Args:
@@ -73,26 +73,15 @@ class RunLog:
 
 
 def description(recipe: str, device: torch.device, processes: int) -> dict[str, Any]:
-    """What the log says of a run: command, commit, recipe, device and versions."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    """What the log says of a run: command, commit, recipe, device and version."""
     return {
-        "command": " ".join(["python -m training.train", *sys.argv[1:]]),
+        "command": command_line(),
         "commit": commit(),
         "recipe": recipe,
-        "device": name,
+        "device": device_name(device),
         "processes": processes,
         "torch": torch.__version__,
     }
-
-
-def commit() -> str:
-    """The checked-out commit of this project, or nothing outside a git checkout."""
-    root = Path(__file__).parents[1]
-    try:
-        result = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False)
-    except OSError:
-        return ""
-    return result.stdout.strip()
 
 
 def _step_of(line: str) -> int:
