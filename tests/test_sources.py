@@ -10,7 +10,7 @@ from PIL import Image
 
 from deblur import PRESETS, restore_network
 from tests.small_run import OPTIONS, TINY
-from training import train
+from training import data_share, train
 from training.data.sources import chosen_mix, describe_sources, open_sources
 from training.distributed import Team
 from training.options import RecipeError
@@ -162,3 +162,14 @@ def test_mistakes_end_the_command_with_a_sentence(tmp_path, photos, monkeypatch)
         command(monkeypatch, "scale-recurrent", "--output", tmp_path / "run", "--device", "cpu")
     with pytest.raises(SystemExit, match=r"^training\.train: unknown preset 'tinny'"):
         command(monkeypatch, *arguments(tmp_path, photos), "--preset", "tinny")
+
+
+def test_the_share_of_data_is_measured(tmp_path, photos, monkeypatch, capsys):
+    monkeypatch.setattr(data_share, "STEPS", 3)
+    monkeypatch.setattr("sys.argv", ["data_share", *map(str, arguments(tmp_path, photos)), "--workers", "0"])
+    data_share.main()
+    printed = capsys.readouterr().out
+    found = json.loads(printed[printed.index("{") :])
+    assert found["fed_seconds"] > 0
+    assert 0 <= found["share"] <= 1
+    assert not (tmp_path / "run").exists()
