@@ -32,6 +32,15 @@ SMALL = {
         channels=(4, 6, 8), blocks=1, kernel_size=3, cell="convolution", strided=False, skips=False
     ),
     "srn-color": ScaleRecurrentConfig(channels=(4, 6, 8), blocks=1, cell="none"),
+    "srn-lstm": ScaleRecurrentConfig(
+        channels=(4, 6, 8),
+        blocks=1,
+        pyramid="bilinear-legacy",
+        resize="bilinear-legacy",
+        padding="same",
+        border="edge",
+        image_channels=1,
+    ),
     "deblurnet": DeblurNetConfig(channels=(6, 8, 8, 8, 6, 6), fine_channels=8),
 }
 
