@@ -1,7 +1,7 @@
 """Network configurations as plain data: to a dictionary for a file's header and back, strictly."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import Field, fields
 from reprlib import Repr
 from typing import Any, ClassVar, Literal, Protocol, get_args, get_origin, get_type_hints
 
@@ -47,8 +47,15 @@ def check_choices(config: NetworkConfig) -> None:
 
 
 def config_to_dict(config: NetworkConfig) -> dict[str, Any]:
-    """The configuration with its network's name, of JSON types only."""
-    values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}  # type: ignore[call-overload]
+    """The configuration with its network's name, of JSON types only.
+
+    A field that was added later is left out while it has its default, so that older versions read the file.
+    """
+    values = {}
+    for entry in fields(config):
+        value = getattr(config, entry.name)
+        if not is_added_later(entry) or value != entry.default:
+            values[entry.name] = list(value) if isinstance(value, tuple) else value
     return {"network": config.network, **values}
 
 
@@ -74,10 +81,15 @@ def config_from_dict(data: dict[str, Any], kinds: tuple[type, ...]) -> Any:
     given = {key: value for key, value in data.items() if key != "network"}
     if unknown := sorted(set(given) - set(known)):
         raise ValueError(f"{name}: unknown configuration key {listed(unknown)}; known are {', '.join(known)}")
-    required = {field.name for field in fields(kind) if not field.metadata.keys() & ADDED_LATER.keys()}
+    required = {field.name for field in fields(kind) if not is_added_later(field)}
     if missing := sorted(required - set(given)):
         raise ValueError(f"{name}: the configuration lacks {', '.join(missing)}")
     return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items()})
+
+
+def is_added_later(entry: "Field[Any]") -> bool:
+    """Whether files from before this field was added lack it."""
+    return bool(entry.metadata.keys() & ADDED_LATER.keys())
 
 
 def short(value: object) -> str:

@@ -74,7 +74,7 @@ def test_a_wrong_configuration_is_refused(change, message):
 def test_a_file_from_before_a_field_was_added_means_its_default():
     config = ScaleRecurrentConfig(channels=(4, 4, 4), blocks=1)
     data = config_to_dict(config)
-    del data["image_channels"]
+    assert "image_channels" not in data
     assert restore_network(data, build_network(config).state_dict()).config == config
 
 
