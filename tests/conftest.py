@@ -78,5 +78,3 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
         if item.get_closest_marker("comfyui") and not os.environ.get("COMFYUI_ROOT"):
             item.add_marker(pytest.mark.skip(reason="needs COMFYUI_ROOT=<checkout of ComfyUI>"))
-        if item.get_closest_marker("reference") and not os.environ.get("DEEPDEBLUR_ROOT"):
-            item.add_marker(pytest.mark.skip(reason="needs DEEPDEBLUR_ROOT=<checkout of DeepDeblur-PyTorch>"))
