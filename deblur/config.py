@@ -26,9 +26,13 @@ def check_range(config: NetworkConfig, **bounds: tuple[int, int]) -> None:
     The upper bounds are far above any sensible network; they keep a hostile file from asking for one that would
     fill the memory.
     """
+    hints = get_type_hints(type(config))
     for name, (low, high) in bounds.items():
         value = getattr(config, name)
-        for number in value if isinstance(value, tuple) else (value,):
+        several = get_origin(hints[name]) is tuple
+        if several and not isinstance(value, tuple):
+            raise ValueError(f"{config.network}: {name} must be a list of numbers, found {short(value)}")
+        for number in value if several else (value,):
             if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
                 raise ValueError(
                     f"{config.network}: {name} must be an integer from {low} to {high}, found {short(value)}"

@@ -56,6 +56,8 @@ def test_half_precision_tensors_are_brought_to_float32(small_config):
         (lambda c: c.update(blocks=True), "blocks must be an integer"),
         (lambda c: c.update(channels=[4, 4]), "three numbers"),
         (lambda c: c.update(channels=[4, 4, 10**7]), "channels must be an integer"),
+        (lambda c: c.update(channels=4), "channels must be a list of numbers"),
+        (lambda c: c.update(kernel_size=[3]), "kernel_size must be an integer"),
         (lambda c: c.update(cell="gru"), "cell must be one of"),
         (lambda c: c.update(shared="yes"), "shared must be true or false"),
         (lambda c: c.update(kernel_size=4), "must be odd"),
