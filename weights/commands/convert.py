@@ -18,7 +18,7 @@ SUMMARY = "make a checkpoint of this project from one of DeepDeblur-PyTorch or S
 
 
 def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser("convert", help=SUMMARY, description=SUMMARY.capitalize() + ".")
+    parser = subparsers.add_parser("convert", help=SUMMARY, description=SUMMARY[0].upper() + SUMMARY[1:] + ".")
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help=".pt file, or a TensorFlow checkpoint")
     parser.add_argument("-o", "--output", type=Path, required=True, help=f"the {CHECKPOINT_SUFFIX} file to write")
     parser.add_argument(
