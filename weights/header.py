@@ -14,7 +14,7 @@ MAX_DIMENSIONS = 8
 MAX_NAME_LENGTH = 200
 METADATA = "__metadata__"
 
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNPRINTABLE = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]"
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -60,7 +60,7 @@ def check_tensors(header: dict[str, Any]) -> None:
 def _checked_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
-        if _UNPRINTABLE.search(key) or (isinstance(value, str) and _UNPRINTABLE.search(value)):
+        if re.search(_UNPRINTABLE, key) or (isinstance(value, str) and re.search(_UNPRINTABLE, value)):
             raise ValueError(f"it has unprintable characters at the key {key[:MAX_NAME_LENGTH]!a}")
         if key in found:
             raise ValueError(f"it has the key {key[:MAX_NAME_LENGTH]!a} twice")
