@@ -28,7 +28,7 @@ CPU_SECONDS = 2.0
 FACTOR = 8
 PYTHON_BYTES = 32 * 2**20
 """Memory that an input may take whatever its size; a header of at most 1 MiB becomes Python objects."""
-RESIDENT_BYTES = 128 * 2**20
+RESIDENT_BYTES = 64 * 2**20
 """Growth of the whole process during a run, fragmentation of the heap included."""
 ADDRESS_BYTES = 2**30
 """Address space beyond what is in use at the start; a larger allocation fails, whether it is touched or not."""

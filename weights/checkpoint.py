@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from .header import check_tensors, parse_json
@@ -84,12 +84,14 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             metadata = file.metadata() or {}
             config, provenance = _parse_metadata(path, metadata)
             _check_tensors(path, header)
-            state_dict = {key: _finite(path, key, file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
+        # Not from the open file: its tensors are the file itself, mapped, and change or crash when the file does.
+        state_dict = load(path.read_bytes())
     except SafetensorError as error:
         raise CheckpointError(
             f"{path} is not a complete safetensors file ({ascii(str(error)[:MAX_SHOWN])[1:-1]}). "
             "It may be truncated; download or copy it again"
         ) from error
+    _check_numbers(path, state_dict)
     return Checkpoint(config, state_dict, provenance)
 
 
@@ -159,16 +161,15 @@ def _check_tensors(path: Path, header: dict[str, Any]) -> None:
         raise CheckpointError(f"{path}: {error}. It is no checkpoint of this project, or it is damaged") from error
 
 
-def _finite(path: Path, key: str, tensor: Tensor) -> Tensor:
-    """A copy of the tensor, because what safetensors gives changes when the file does."""
-    if tensor.is_floating_point():
-        low, high = (float(value) for value in torch.aminmax(tensor))
-        if not -MAX_VALUE <= low <= high <= MAX_VALUE:
-            raise CheckpointError(
-                f"{path}: tensor {key} has numbers that are not finite, so every image would come out black. "
-                "The training that made it went wrong, or the file is damaged; get another version of it"
-            )
-    return tensor.clone()
+def _check_numbers(path: Path, state_dict: dict[str, Tensor]) -> None:
+    for key, tensor in state_dict.items():
+        if tensor.is_floating_point():
+            low, high = (float(value) for value in torch.aminmax(tensor))
+            if not -MAX_VALUE <= low <= high <= MAX_VALUE:
+                raise CheckpointError(
+                    f"{path}: tensor {key} has numbers that are not finite, so every image would come out black. "
+                    "The training that made it went wrong, or the file is damaged; get another version of it"
+                )
 
 
 def _parse_metadata(path: Path, metadata: dict[str, str]) -> tuple[dict[str, Any], Provenance]:
