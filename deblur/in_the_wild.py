@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from .config import check_choices, check_range
+from .config import check_choices, check_range, short
 from .padding import Border
 from .pyramid import build_pyramid
 from .resize import PyramidKernel
@@ -39,7 +39,7 @@ class DeblurNetConfig:
         check_range(self, channels=(1, 4096), fine_channels=(1, 4096))
         check_choices(self)
         if len(self.channels) != len(N1_KERNEL_SIZES):
-            raise ValueError(f"deblurnet: channels must be six numbers, found {self.channels!r}")
+            raise ValueError(f"deblurnet: channels must be six numbers, found {short(self.channels)}")
 
 
 def _normalised(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> list[nn.Module]:

@@ -43,6 +43,11 @@ class MultiScaleConfig:
     pyramid: PyramidKernel = "gaussian"
     """How the blurry image is brought to the coarser scales."""
 
+    @property
+    def block_count(self) -> int:
+        """ResBlocks in the whole network."""
+        return self.scales * self.blocks
+
     def __post_init__(self) -> None:
         check_range(self, scales=(1, 6), blocks=(0, 256), channels=(1, 1024), kernel_size=(1, 15))
         check_choices(self)

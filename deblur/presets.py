@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from .config import config_from_dict
+from .config import config_from_dict, listed, short
 from .in_the_wild import DeblurNet, DeblurNetConfig
 from .multi_scale import MultiScaleConfig, MultiScaleNet
 from .scale_recurrent import ScaleRecurrentConfig, ScaleRecurrentNet
@@ -51,6 +51,9 @@ PRESETS: dict[str, Config] = {
     "srn-edrb3": _ABLATION,
 }
 
+TENSORS_PER_BLOCK = 4
+"""Weight and bias of both convolutions of a ResBlock."""
+
 
 class StateDictError(ValueError):
     """Tensors that do not fit the network that their configuration describes."""
@@ -84,18 +87,19 @@ def restore_network(config: dict[str, Any], state_dict: dict[str, Tensor]) -> Ne
         StateDictError: A tensor is missing, is not of this network, or has the wrong shape or kind.
     """
     parsed: Config = config_from_dict(config, tuple(_NETWORKS))
+    _check_size(parsed, state_dict)
     with torch.device("meta"):
         network = build_network(parsed)
     expected = network.state_dict()
     problems = []
     if missing := sorted(set(expected) - set(state_dict)):
-        problems.append(f"missing: {_some(missing)}")
+        problems.append(f"missing: {listed(missing)}")
     if extra := sorted(set(state_dict) - set(expected)):
-        problems.append(f"not of this network: {_some(extra)}")
+        problems.append(f"not of this network: {listed(extra)}")
     for key in sorted(set(expected) & set(state_dict)):
         want, have = expected[key], state_dict[key]
         if want.shape != have.shape:
-            problems.append(f"{key}: expected shape {tuple(want.shape)}, found {tuple(have.shape)}")
+            problems.append(f"{key}: expected shape {tuple(want.shape)}, found {short(tuple(have.shape))}")
         elif want.is_floating_point() != have.is_floating_point():
             problems.append(f"{key}: expected {want.dtype}, found {have.dtype}")
     if problems:
@@ -107,6 +111,12 @@ def restore_network(config: dict[str, Any], state_dict: dict[str, Tensor]) -> Ne
     return network.float().requires_grad_(False).train(False)
 
 
-def _some(names: list[str], most: int = 4) -> str:
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+def _check_size(config: Config, state_dict: dict[str, Tensor]) -> None:
+    """Refuses, before any of it is built, a network of far more layers than there are tensors."""
+    blocks = 0 if isinstance(config, DeblurNetConfig) else config.block_count
+    if len(state_dict) < TENSORS_PER_BLOCK * blocks:
+        raise StateDictError(
+            f"the configuration describes a network {config.network!r} of {blocks} ResBlocks, which have "
+            f"{TENSORS_PER_BLOCK * blocks} tensors, but there are {len(state_dict)} tensors in all. "
+            "The file is damaged or its configuration was changed; get it again"
+        )

@@ -8,18 +8,20 @@ Differs from the paper:
 - ``pyramid="bilinear"``, ``resize="bilinear"`` and ``padding="symmetric"`` are PyTorch's conventions.
   ``"bilinear-legacy"`` for both, ``"same"`` and ``border="edge"`` are TensorFlow 1's, in which the official weights
   were trained.
+- The released "gray" and "lstm" weights are of a network with one channel (``image_channels``), which the official
+  code runs on R, G and B in turn.
 - ``unshuffle``, ``residual_output`` and ``pyramid="area"`` are ours, for ``scale-recurrent-lite``.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .config import check_choices, check_range
+from .config import ADDED_LATER, check_choices, check_range, short
 from .layers import ConvCell, ConvLSTM, ConvolutionPadding, ConvRNN, NoCell, convolution, res_blocks
 from .padding import Border
 from .pyramid import build_pyramid
@@ -68,6 +70,13 @@ class ScaleRecurrentConfig:
     """Zero padding of strided convolutions."""
     border: Border = "reflect"
     """How an image is extended to a multiple of the network's size multiple."""
+    image_channels: int = field(default=3, metadata=ADDED_LATER)
+    """3 for a network that sees colours; 1 for one that restores R, G and B as three grey images in a batch."""
+
+    @property
+    def block_count(self) -> int:
+        """ResBlocks in the whole network."""
+        return 6 * self.blocks * (1 if self.shared else self.scales)
 
     def __post_init__(self) -> None:
         check_range(
@@ -78,12 +87,15 @@ class ScaleRecurrentConfig:
             kernel_size=(1, 15),
             cell_kernel_size=(1, 15),
             unshuffle=(1, 8),
+            image_channels=(1, 3),
         )
         check_choices(self)
         if len(self.channels) != 3:
-            raise ValueError(f"scale-recurrent: channels must be three numbers, found {self.channels!r}")
+            raise ValueError(f"scale-recurrent: channels must be three numbers, found {short(self.channels)}")
         if self.kernel_size % 2 == 0 or self.cell_kernel_size % 2 == 0:
             raise ValueError("scale-recurrent: kernel_size and cell_kernel_size must be odd")
+        if self.image_channels == 2:
+            raise ValueError("scale-recurrent: image_channels must be 1 or 3, found 2")
 
 
 _CELLS = {"conv-lstm": ConvLSTM, "conv-rnn": ConvRNN, "convolution": ConvCell}
@@ -92,13 +104,15 @@ _CELLS = {"conv-lstm": ConvLSTM, "conv-rnn": ConvRNN, "convolution": ConvCell}
 class EncoderDecoder(nn.Module):
     """The network of one scale: encoder, recurrent cell, decoder.
 
-    Shape: ``(B, 6, H, W)`` and the cell's state, tensors of ``(B, channels[2], H / s, W / s)`` with
-    s = 4 · ``unshuffle`` (or ``unshuffle`` without strides), to ``(B, 3, H, W)`` and the new state.
+    Shape: ``(B, 2C, H, W)`` with C = ``image_channels``, and the cell's state, tensors of
+    ``(B, channels[2], H / s, W / s)`` with s = 4 · ``unshuffle`` (or ``unshuffle`` without strides), to
+    ``(B, C, H, W)`` and the new state.
     """
 
     def __init__(self, config: ScaleRecurrentConfig) -> None:
         super().__init__()
         k, (c1, c2, c3), f = config.kernel_size, config.channels, config.unshuffle
+        pixel_numbers = config.image_channels * f * f
 
         def blocks(channels: int) -> nn.Sequential:
             return res_blocks(config.blocks, channels, k, config.residual_blocks)
@@ -112,7 +126,7 @@ class EncoderDecoder(nn.Module):
             return convolution(in_channels, out_channels, k)
 
         self.unshuffle, self.skips = f, config.skips
-        self.head = convolution(6 * f * f, c1, k)
+        self.head = convolution(2 * pixel_numbers, c1, k)
         self.encoder1 = blocks(c1)
         self.down1 = down(c1, c2)
         self.encoder2 = blocks(c2)
@@ -124,7 +138,7 @@ class EncoderDecoder(nn.Module):
         self.decoder2 = blocks(c2)
         self.up1 = up(c2, c1)
         self.decoder1 = blocks(c1)
-        self.tail = convolution(c1, 3 * f * f, k)
+        self.tail = convolution(c1, pixel_numbers, k)
         self._initialise(zero_tail=config.residual_output)
 
     def forward(self, images: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -201,5 +215,10 @@ class ScaleRecurrentNet(nn.Module):
     def _restore(self, scale: int, blurry: Tensor, carried: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         guide, state = (carried[0], carried[1:]) if carried else (blurry, ())
         body = self.bodies[0 if self.config.shared else scale]
-        output, state = body(torch.cat((blurry, guide), dim=1), state)
+        if self.config.image_channels == 1:
+            images = torch.stack((blurry, guide), dim=2).flatten(0, 1)  # (3B, 2, H, W), and so is the state's batch
+            output, state = body(images, state)
+            output = output.reshape(blurry.shape)
+        else:
+            output, state = body(torch.cat((blurry, guide), dim=1), state)
         return (blurry + output if self.config.residual_output else output), state

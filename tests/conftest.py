@@ -32,6 +32,15 @@ SMALL = {
         channels=(4, 6, 8), blocks=1, kernel_size=3, cell="convolution", strided=False, skips=False
     ),
     "srn-color": ScaleRecurrentConfig(channels=(4, 6, 8), blocks=1, cell="none"),
+    "srn-lstm": ScaleRecurrentConfig(
+        channels=(4, 6, 8),
+        blocks=1,
+        pyramid="bilinear-legacy",
+        resize="bilinear-legacy",
+        padding="same",
+        border="edge",
+        image_channels=1,
+    ),
     "deblurnet": DeblurNetConfig(channels=(6, 8, 8, 8, 6, 6), fine_channels=8),
 }
 
@@ -69,5 +78,3 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
         if item.get_closest_marker("comfyui") and not os.environ.get("COMFYUI_ROOT"):
             item.add_marker(pytest.mark.skip(reason="needs COMFYUI_ROOT=<checkout of ComfyUI>"))
-        if item.get_closest_marker("reference") and not os.environ.get("DEEPDEBLUR_ROOT"):
-            item.add_marker(pytest.mark.skip(reason="needs DEEPDEBLUR_ROOT=<checkout of DeepDeblur-PyTorch>"))

@@ -1,6 +1,7 @@
 """Configurations: as data and back, and everything that is refused."""
 
 import json
+import time
 
 import pytest
 import torch
@@ -47,6 +48,7 @@ def test_half_precision_tensors_are_brought_to_float32(small_config):
     [
         (lambda c: c.update(network="transformer"), "unknown network 'transformer'"),
         (lambda c: c.pop("network"), "unknown network None"),
+        (lambda c: c.update(network=["multi-scale"]), "unknown network"),
         (lambda c: c.update(depth=3), "unknown configuration key depth"),
         (lambda c: c.pop("blocks"), "lacks blocks"),
         (lambda c: c.update(blocks=10**9), "blocks must be an integer from 0 to 64"),
@@ -54,9 +56,13 @@ def test_half_precision_tensors_are_brought_to_float32(small_config):
         (lambda c: c.update(blocks=True), "blocks must be an integer"),
         (lambda c: c.update(channels=[4, 4]), "three numbers"),
         (lambda c: c.update(channels=[4, 4, 10**7]), "channels must be an integer"),
+        (lambda c: c.update(channels=4), "channels must be a list of numbers"),
+        (lambda c: c.update(kernel_size=[3]), "kernel_size must be an integer"),
         (lambda c: c.update(cell="gru"), "cell must be one of"),
         (lambda c: c.update(shared="yes"), "shared must be true or false"),
         (lambda c: c.update(kernel_size=4), "must be odd"),
+        (lambda c: c.update(image_channels=2), "must be 1 or 3"),
+        (lambda c: c.update(image_channels=True), "image_channels must be an integer"),
     ],
 )
 def test_a_wrong_configuration_is_refused(change, message):
@@ -65,6 +71,45 @@ def test_a_wrong_configuration_is_refused(change, message):
     change(data)
     with pytest.raises(ValueError, match=message):
         restore_network(data, build_network(config).state_dict())
+
+
+def test_a_file_from_before_a_field_was_added_means_its_default():
+    config = ScaleRecurrentConfig(channels=(4, 4, 4), blocks=1)
+    data = config_to_dict(config)
+    assert "image_channels" not in data
+    assert restore_network(data, build_network(config).state_dict()).config == config
+
+
+def test_what_a_message_shows_of_a_configuration_is_short_and_printable():
+    config = ScaleRecurrentConfig(channels=(4, 4, 4), blocks=1)
+    deep: list = []
+    for _ in range(900):
+        deep = [deep]
+    for change in (
+        {"\x1b[2J\ud800" + "k" * 10**6: 1},
+        {"cell": deep},
+        {"blocks": "9" * 10**6},
+        {"channels": [9] * 10**6},
+    ):
+        with pytest.raises(ValueError, match="scale-recurrent") as caught:
+            restore_network(config_to_dict(config) | change, {})
+        assert len(str(caught.value)) < 2000
+        assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        MultiScaleConfig(scales=6, blocks=256, channels=1024, kernel_size=15),
+        ScaleRecurrentConfig(scales=6, blocks=64, channels=(1024, 1024, 1024), shared=False, kernel_size=15),
+        DeblurNetConfig(channels=(4096,) * 6, fine_channels=4096),
+    ],
+)
+def test_a_gigantic_network_is_refused_before_it_is_built(config):
+    before = time.process_time()
+    with pytest.raises(StateDictError, match=r"ResBlocks, which have|missing: n1"):
+        restore_network(config_to_dict(config), {"a": torch.zeros(1)})
+    assert time.process_time() - before < 0.5
 
 
 @pytest.mark.parametrize(

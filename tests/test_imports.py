@@ -13,6 +13,7 @@ ALLOWED = {
     "deblur/commands": {"torch", "numpy", "PIL", "tqdm", "weights"},
     "deblur": {"torch"},
     "weights/hub.py": {"huggingface_hub"},
+    "weights/convert/tensorflow_checkpoint.py": {"tensorflow", "torch"},
     "weights": {"torch", "safetensors"},
     "nodes": {"torch", "comfy", "comfy_api", "folder_paths", "server", "deblur", "weights"},
     "training/data/video.py": {"av", "numpy", "torch"},

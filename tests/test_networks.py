@@ -41,7 +41,15 @@ def test_parameters_equal_the_published_count(name, count):
 
 
 @pytest.mark.parametrize(
-    ("changes", "count"), [({"cell_kernel_size": 5}, 10_158_563), ({"cell": "none"}, 6_881_251)], ids=["5x5", "color"]
+    ("changes", "count"),
+    [
+        ({"cell_kernel_size": 5}, 10_158_563),
+        ({"cell": "none"}, 6_881_251),
+        # Four input channels of 32·25 weights fewer, and two output channels with their biases.
+        ({"cell": "none", "image_channels": 1}, 6_881_251 - 4 * 800 - 2 * 801),
+        ({"image_channels": 1}, 8_061_411 - 4 * 800 - 2 * 801),
+    ],
+    ids=["5x5", "color", "gray", "lstm"],
 )
 def test_variants_of_scale_recurrent_have_the_known_counts(changes, count):
     with torch.device("meta"):
@@ -95,6 +103,31 @@ def test_stop_gradient_keeps_the_guide_from_reaching_the_coarser_scale():
         network = build_network(replace(config, stop_gradient=stop))
         network(network.pyramid(torch.rand(1, 3, 32, 32)))[0].sum().backward()
         assert (network.bodies[1].head.weight.grad is not None) == reaches
+
+
+GREY = ScaleRecurrentConfig(channels=(4, 6, 8), blocks=1, image_channels=1)
+
+
+def test_a_network_of_one_channel_restores_every_colour_by_itself():
+    torch.manual_seed(0)
+    network = build_network(GREY).double().train(False)
+    image = torch.rand(2, 3, 32, 48, dtype=torch.float64)
+    outputs = network(network.pyramid(image))
+    for colour in range(3):
+        grey = image[:, colour : colour + 1].expand(-1, 3, -1, -1)
+        for output, alone in zip(outputs, network(network.pyramid(grey)), strict=True):
+            for channel in range(3):
+                torch.testing.assert_close(output[:, colour], alone[:, channel])
+
+
+def test_a_network_of_one_channel_costs_three_times_its_grey_network():
+    pixels = 256**2 + 128**2 + 64**2
+    ends = 4 * 25 * (6 + 3)  # multiply-accumulates a pixel of head and tail, with three channels
+    between = cost(replace(GREY, image_channels=3)).macs_256 - ends * pixels
+    figures = cost(GREY)
+    assert figures.macs_256 == 3 * (between + ends // 3 * pixels)
+    colour = cost(replace(GREY, image_channels=3))
+    assert (figures.receptive_radius, figures.finest_radius) == (colour.receptive_radius, colour.finest_radius)
 
 
 def test_conv_lstm_follows_its_equations():

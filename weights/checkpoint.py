@@ -6,21 +6,29 @@ nothing else is needed to rebuild the network.
 """
 
 import json
-import math
 import os
 import tempfile
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load, save_file
 from torch import Tensor
+
+from .header import check_tensors, parse_json
 
 FORMAT_NAME = "motion-deblur"
 FORMAT_VERSION = 1
 PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-MAX_HEADER_BYTES = 16 * 2**20
+MAX_HEADER_BYTES = 2**20
+"""Tens of times that of the largest preset. A header is read into Python objects, which are larger than it is."""
+MAX_VALUE = torch.finfo(torch.float32).max
+MAX_FIGURE = 1e100
+MAX_STEP = 2**53
+MAX_SHOWN = 200
+"""Characters of a file's own text in an error message."""
 
 
 class CheckpointError(ValueError):
@@ -64,21 +72,26 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     Raises:
         FileNotFoundError: There is no such file.
         CheckpointError: It is a pickle, is not safetensors, is truncated, has no configuration or one that is not a
-            JSON object, or was written by a newer version of the format.
+            JSON object, was written by a newer version of the format, or has tensors that no network has: of
+            other dtypes, without numbers, or with numbers that are not finite in float32.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint file {path}")
-    _check_start(path)
+    header = _read_header(path)
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}
             config, provenance = _parse_metadata(path, metadata)
-            state_dict = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            _check_tensors(path, header)
+        # Not from the open file: its tensors are the file itself, mapped, and change or crash when the file does.
+        state_dict = load(path.read_bytes())
     except SafetensorError as error:
         raise CheckpointError(
-            f"{path} is not a complete safetensors file ({error}). It may be truncated; download or copy it again"
+            f"{path} is not a complete safetensors file ({ascii(str(error)[:MAX_SHOWN])[1:-1]}). "
+            "It may be truncated; download or copy it again"
         ) from error
+    _check_numbers(path, state_dict)
     return Checkpoint(config, state_dict, provenance)
 
 
@@ -109,21 +122,54 @@ def write_atomically(path: str | Path, tensors: dict[str, Tensor], metadata: dic
         partial.unlink(missing_ok=True)
 
 
-def _check_start(path: Path) -> None:
+def _read_header(path: Path) -> dict[str, Any]:
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
+        length = int.from_bytes(start, "little")
+        content = file.read(length) if length <= min(size - 8, MAX_HEADER_BYTES) else b""
     if start.startswith(PICKLE_STARTS):
         raise CheckpointError(
             f"{path} is a PyTorch pickle under whatever name, and pickles can run code, so it is not opened. "
             "Get the .safetensors version of these weights"
         )
-    length = int.from_bytes(start, "little")
-    if size < 8 or length > min(size - 8, MAX_HEADER_BYTES):
+    if size < 8 or length > size - 8:
         raise CheckpointError(
             f"{path} is not a complete safetensors file: of {size} bytes, a header of {length} is announced. "
             "It is truncated or of another kind; download or copy it again"
         )
+    if length > MAX_HEADER_BYTES:
+        raise CheckpointError(
+            f"{path} has a header of {length} bytes, and checkpoints of this project have at most {MAX_HEADER_BYTES}; "
+            "it is a file of another kind"
+        )
+    try:
+        header = parse_json(content)
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path} is not a safetensors file: its header is not JSON to rely on ({error})"
+        ) from error
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{path} is not a safetensors file: its header is no JSON object")
+    return header
+
+
+def _check_tensors(path: Path, header: dict[str, Any]) -> None:
+    try:
+        check_tensors(header)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}. It is no checkpoint of this project, or it is damaged") from error
+
+
+def _check_numbers(path: Path, state_dict: dict[str, Tensor]) -> None:
+    for key, tensor in state_dict.items():
+        if tensor.is_floating_point():
+            low, high = (float(value) for value in torch.aminmax(tensor))
+            if not -MAX_VALUE <= low <= high <= MAX_VALUE:
+                raise CheckpointError(
+                    f"{path}: tensor {key} has numbers that are not finite, so every image would come out black. "
+                    "The training that made it went wrong, or the file is damaged; get another version of it"
+                )
 
 
 def _parse_metadata(path: Path, metadata: dict[str, str]) -> tuple[dict[str, Any], Provenance]:
@@ -132,8 +178,8 @@ def _parse_metadata(path: Path, metadata: dict[str, str]) -> tuple[dict[str, Any
             f"{path} is a safetensors file without a network configuration, so it is not a checkpoint of this project"
         )
     name, _, version = metadata["format"].partition(" ")
-    if name != FORMAT_NAME or not version.isdigit():
-        raise CheckpointError(f"{path}: expected format {FORMAT_NAME!r}, found {metadata['format']!r}")
+    if name != FORMAT_NAME or not version.isdecimal() or not version.isascii() or len(version) > 9:
+        raise CheckpointError(f"{path}: expected format {FORMAT_NAME!r}, found {metadata['format'][:MAX_SHOWN]!a}")
     if int(version) > FORMAT_VERSION:
         raise CheckpointError(
             f"{path} has version {version} of the format and this program knows {FORMAT_VERSION}; update it"
@@ -142,22 +188,23 @@ def _parse_metadata(path: Path, metadata: dict[str, str]) -> tuple[dict[str, Any
     provenance = _parse_object(path, "provenance", metadata.get("provenance", "{}"))
     known = {entry.name: entry.type for entry in fields(Provenance)}
     if unknown := sorted(set(provenance) - set(known)):
-        raise CheckpointError(f"{path}: unknown provenance key {', '.join(unknown)}")
+        raise CheckpointError(f"{path}: unknown provenance key {', '.join(map(ascii, unknown))[:MAX_SHOWN]}")
     metrics = provenance.get("metrics", {})
     numbers = isinstance(metrics, dict) and all(
-        isinstance(value, (int, float)) and math.isfinite(value) for value in metrics.values()
+        isinstance(value, (int, float)) and -MAX_FIGURE < value < MAX_FIGURE for value in metrics.values()
     )
     texts = all(isinstance(provenance.get(key, ""), str) for key in ("trained_on", "recipe", "licence", "note"))
-    if not numbers or not texts or not isinstance(provenance.get("step", 0), int):
-        raise CheckpointError(f"{path}: a provenance entry is not of its kind: {metadata['provenance'][:200]}")
+    step = provenance.get("step", 0)
+    if not numbers or not texts or not isinstance(step, int) or not 0 <= step <= MAX_STEP:
+        raise CheckpointError(f"{path}: a provenance entry is not of its kind: {metadata['provenance'][:MAX_SHOWN]!a}")
     return config, Provenance(**provenance)
 
 
 def _parse_object(path: Path, what: str, text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: the {what} in the header is not JSON ({error})") from error
+        value = parse_json(text)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: the {what} in the header is not JSON to rely on ({error})") from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{path}: the {what} in the header is not a JSON object, but {type(value).__name__}")
     return value
