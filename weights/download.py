@@ -8,15 +8,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 from . import hub
 from .hub import HubError, RemoteFile, TooShortError
+from .report import Report
 from .verify import VerificationError, file_sha256
-
-Report: TypeAlias = Callable[[int, int], None]
-"""Is given the bytes done and their total, and may raise to end the download; what came so far is kept."""
 
 Answer = TypeVar("Answer")
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
+CHECKPOINT_SUFFIX = ".safetensors"
 DEFAULT_REVISION = "main"
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?"
 _REPOSITORY = re.compile(rf"{_NAME}/{_NAME}")
@@ -60,7 +61,7 @@ def parse_reference(text: str) -> Reference:
     if file:
         if _FORBIDDEN.search(file) or any(part in ("", ".", "..") for part in file.split("/")):
             raise InvalidReferenceError(f"{text!r}: {file!r} is no path of a file in a repository")
-        if not file.endswith(".safetensors"):
+        if not file.endswith(CHECKPOINT_SUFFIX):
             raise InvalidReferenceError(
                 f"{text!r}: only .safetensors files are read, because others can run code. "
                 "Name a .safetensors file of the repository, or none to have it chosen"

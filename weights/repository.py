@@ -1,4 +1,4 @@
-"""Files of any repository on the Hub: which one, whether it can be one of ours, and where it goes."""
+"""Files of repositories on the Hub: which one, whether it can be one of ours, and where it goes."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -7,13 +7,13 @@ from pathlib import Path, PurePosixPath
 from . import hub
 from .catalogue import CatalogueEntry
 from .checkpoint import CONFIG_FILE, MAX_CONFIG_BYTES, CheckpointError
-from .download import DownloadError, Report, cache_place, download, folder_place, patiently
+from .download import DownloadError, cache_place, download, folder_place, patiently
 from .header import check_config, header_config, header_end
 from .hub import HubError, NoFileError, RemoteFile
-from .reference import Reference
+from .reference import CHECKPOINT_SUFFIX, Reference
+from .report import Report
 from .verify import VerificationError, verify_file
 
-CHECKPOINT_SUFFIX = ".safetensors"
 USUAL_FILE = "model.safetensors"
 
 
@@ -73,7 +73,7 @@ def fetch_reference(reference: Reference, folder: Path | None, report: Report | 
     """
     if folder is not None and (path := downloaded(reference, folder)):
         return path
-    if reference.pinned and (path := _cached(reference)):
+    if folder is None and reference.pinned and (path := _cached(reference)):
         return path
     by_hand = _by_hand(reference, folder, f"{reference.folder}/{reference.file or USUAL_FILE}")
     with _explained(str(reference), by_hand):
@@ -82,7 +82,7 @@ def fetch_reference(reference: Reference, folder: Path | None, report: Report | 
             remote = _locate(reference, file)
         except HubError as error:
             passing = error.wait is not None or not error.answered
-            if passing and (path := _cached(reference)):
+            if folder is None and passing and (path := _cached(reference)):
                 return path
             raise
         if config := _check(remote):

@@ -2,16 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 from .catalogue import CATALOGUE, CatalogueEntry
-from .reference import InvalidReferenceError, Reference, parse_reference
+from .reference import CHECKPOINT_SUFFIX, InvalidReferenceError, Reference, parse_reference
+from .report import Report
 from .verify import verify_file
-
-CHECKPOINT_SUFFIX = ".safetensors"
-Report: TypeAlias = Callable[[int, int], None]
 
 
 class WeightsNotFoundError(FileNotFoundError):
@@ -63,19 +60,18 @@ def find_weights(
     return repository.fetch_reference(reference, download_to, report)
 
 
-def copy_to(path: Path, folder: Path) -> Path:
-    """A copy of a file in a folder, which appears there only when it is complete; one that is there is left alone.
+def copy_to(path: Path, target: Path) -> Path:
+    """Copies a file, which appears under its new name only when it is complete; returns that name.
 
     Raises:
-        FileExistsError: The folder has another file of that name.
+        FileExistsError: There is another file of that name.
     """
-    target = folder / path.name
     if target.exists():
         if target.stat().st_size == path.stat().st_size and target.read_bytes() == path.read_bytes():
             return target
         raise FileExistsError(f"{target} is another file; move it away or choose another folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{path.name}.{os.getpid()}.incomplete"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.incomplete")
     try:
         shutil.copyfile(path, partial)
         partial.replace(target)
