@@ -54,7 +54,7 @@ class Fault:
     """Something that goes wrong, as often as ``times`` says."""
 
     path: str
-    """Pattern that the request's path has to contain."""
+    """Pattern to be found in the request's path, a space, and its range if it has one."""
     status: int = 0
     """Answer with this status; 0 to answer as usual."""
     headers: dict[str, str] = field(default_factory=dict)
@@ -107,10 +107,10 @@ class FakeHub(ThreadingHTTPServer):
         """Requests for the content of large files."""
         return [request for request in self.requests if request.method == "GET" and request.path.startswith("/cdn/")]
 
-    def take_fault(self, method: str, path: str) -> Fault | None:
+    def take_fault(self, method: str, asked: str) -> Fault | None:
         with self.guard:
             for fault in self.faults:
-                if fault.times and fault.method in ("", method) and re.search(fault.path, path):
+                if fault.times and fault.method in ("", method) and re.search(fault.path, asked):
                     fault.times -= 1
                     return fault
         return None
@@ -166,9 +166,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Transfer-Encoding") == "chunked":
             body = self._read_chunks()
         path = unquote(urlsplit(self.path).path)
-        authorization = self.headers.get("Authorization")
-        self.server.requests.append(Request(self.command, path, self.headers.get("Range"), authorization))
-        self.fault = self.server.take_fault(self.command, path) or Fault("")
+        asked = Request(self.command, path, self.headers.get("Range"), self.headers.get("Authorization"))
+        self.server.requests.append(asked)
+        self.fault = self.server.take_fault(self.command, f"{path} {asked.range or ''}") or Fault("")
         try:
             if self.fault.silent_seconds:
                 time.sleep(self.fault.silent_seconds)

@@ -134,6 +134,7 @@ def _receive(remote: RemoteFile, partial: Path, report: Report) -> None:
         except HubError as found:
             error = found
         done = _size(partial)
+        report(done, remote.size)  # before waiting, because it may be told to end
         if done < remote.size:
             failures = 1 if done > before else failures + 1
             if failures >= TRIES or not _wait(error, failures):

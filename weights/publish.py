@@ -9,10 +9,9 @@ from .catalogue import CatalogueEntry
 from .checkpoint import CONFIG_FILE, read_checkpoint
 from .header import MAX_FILE_BYTES, check_config
 from .model_card import model_card
-from .reference import InvalidReferenceError, parse_reference
+from .reference import USUAL_FILE, InvalidReferenceError, parse_reference
 from .verify import file_sha256
 
-MODEL_FILE = "model.safetensors"
 CARD_FILE = "README.md"
 PICTURES_FOLDER = "pictures"
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
@@ -90,14 +89,14 @@ def prepare(
         bytes=path.stat().st_size,
         licence=licence,
         repository=reference.repository,
-        repository_file=MODEL_FILE,
+        repository_file=USUAL_FILE,
         figures=provenance.metrics,
         trained_on=provenance.trained_on,
         note=provenance.note,
     )
     shown = _pictures(pictures)
     card = model_card(name, checkpoint, entry, list(shown), datasets=datasets)
-    return Publication(entry, {MODEL_FILE: path, CONFIG_FILE: config.encode(), CARD_FILE: card.encode(), **shown})
+    return Publication(entry, {USUAL_FILE: path, CONFIG_FILE: config.encode(), CARD_FILE: card.encode(), **shown})
 
 
 def send(publication: Publication, *, private: bool = False) -> CatalogueEntry:

@@ -1,10 +1,13 @@
 """References to files on the Hugging Face Hub, as users type them."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote
 
 CHECKPOINT_SUFFIX = ".safetensors"
+USUAL_FILE = "model.safetensors"
 DEFAULT_REVISION = "main"
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?"
 _REPOSITORY = re.compile(rf"{_NAME}/{_NAME}")
@@ -37,6 +40,13 @@ class Reference:
         """Path below a folder of downloaded checkpoints, one for every repository and revision."""
         return self.repository if self.revision is None else f"{self.repository}@{quote(self.revision, safe='')}"
 
+    def find_in(self, folder: Path) -> Path | None:
+        """The file that an earlier download put into a folder of the user's."""
+        place = folder / self.folder
+        files = (path.name for path in place.glob(f"*{CHECKPOINT_SUFFIX}")) if place.is_dir() else ()
+        file = self.file or choose_file(files)
+        return place / file if file and (place / file).is_file() else None
+
     def __str__(self) -> str:
         file = f"/{self.file}" if self.file else ""
         return f"{self.repository}{file}" + (f"@{self.revision}" if self.revision else "")
@@ -67,3 +77,11 @@ def parse_reference(text: str) -> Reference:
                 "Name a .safetensors file of the repository, or none to have it chosen"
             )
     return Reference(f"{owner}/{name}", file or None, revision or None)
+
+
+def choose_file(files: Iterable[str]) -> str | None:
+    """The checkpoint among a repository's files: ``model.safetensors``, or the only safetensors file."""
+    candidates = [file for file in files if file.endswith(CHECKPOINT_SUFFIX)]
+    if USUAL_FILE in candidates:
+        return USUAL_FILE
+    return candidates[0] if len(candidates) == 1 else None

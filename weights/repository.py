@@ -1,6 +1,6 @@
 """Files of repositories on the Hub: which one, whether it can be one of ours, and where it goes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -10,19 +10,9 @@ from .checkpoint import CONFIG_FILE, MAX_CONFIG_BYTES, CheckpointError
 from .download import DownloadError, cache_place, download, folder_place, patiently
 from .header import check_config, header_config, header_end
 from .hub import HubError, NoFileError, RemoteFile
-from .reference import CHECKPOINT_SUFFIX, Reference
+from .reference import CHECKPOINT_SUFFIX, USUAL_FILE, Reference, choose_file
 from .report import Report
 from .verify import VerificationError, verify_file
-
-USUAL_FILE = "model.safetensors"
-
-
-def choose_file(files: Iterable[str]) -> str | None:
-    """The checkpoint among a repository's files: ``model.safetensors``, or the only safetensors file."""
-    candidates = [file for file in files if file.endswith(CHECKPOINT_SUFFIX)]
-    if USUAL_FILE in candidates:
-        return USUAL_FILE
-    return candidates[0] if len(candidates) == 1 else None
 
 
 def fetch_entry(entry: CatalogueEntry, folder: Path | None, report: Report | None = None) -> Path:
@@ -71,7 +61,7 @@ def fetch_reference(reference: Reference, folder: Path | None, report: Report | 
         CheckpointError: The file is not safetensors, has no configuration, or is for an unknown network.
         VerificationError: What came is not what the Hub announced.
     """
-    if folder is not None and (path := downloaded(reference, folder)):
+    if folder is not None and (path := reference.find_in(folder)):
         return path
     if folder is None and reference.pinned and (path := _cached(reference)):
         return path
@@ -88,14 +78,6 @@ def fetch_reference(reference: Reference, folder: Path | None, report: Report | 
         if config := _check(remote):
             _fetch(config, folder, f"{reference.folder}/{config.file}", None, report)
         return _fetch(remote, folder, f"{reference.folder}/{file}", None, report)
-
-
-def downloaded(reference: Reference, folder: Path) -> Path | None:
-    """The file that an earlier ``fetch_reference`` put into a folder."""
-    place = folder / reference.folder
-    files = (path.name for path in place.glob(f"*{CHECKPOINT_SUFFIX}")) if place.is_dir() else ()
-    file = reference.file or choose_file(files)
-    return place / file if file and (place / file).is_file() else None
 
 
 def _cached(reference: Reference) -> Path | None:

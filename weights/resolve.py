@@ -16,7 +16,7 @@ class WeightsNotFoundError(FileNotFoundError):
 
 
 def find_weights(
-    model: str | Path,
+    model: str | Path | Reference,
     folders: Sequence[Path] = (),
     *,
     download_to: Path | None = None,
@@ -30,7 +30,8 @@ def find_weights(
     repository on the Hub; they are not checked by anyone, but they are safetensors and cannot run code.
 
     Args:
-        model: Path of a checkpoint file, name of a catalogue entry, or repository.
+        model: Path of a checkpoint file, name of a catalogue entry, or repository,
+            as text or as ``parse_reference`` gives it.
         folders: The user's own folders of checkpoints, searched first.
         download_to: Where a download goes; default: the Hub's cache folder.
         report: Is given the bytes done and their total during a download, and may raise to end it; what came so far
@@ -42,6 +43,8 @@ def find_weights(
         CheckpointError: The repository's file is not safetensors, or for an unknown network.
         DownloadError: The Hub cannot be reached or refuses.
     """
+    if isinstance(model, Reference):
+        return _of_reference(model, folders, download_to, report)
     text = str(model)
     if text.endswith(CHECKPOINT_SUFFIX) and (path := _local(text, folders)):
         return path
@@ -51,13 +54,7 @@ def find_weights(
                 verify_file(candidate, entry)
                 return candidate
         return _published(entry, folders, download_to, report)
-    reference = _reference(text, folders)
-    from . import repository  # huggingface_hub takes a second to import, and a local file does not need it
-
-    for folder in folders:
-        if path := repository.downloaded(reference, folder):
-            return path
-    return repository.fetch_reference(reference, download_to, report)
+    return _of_reference(_reference(text, folders), folders, download_to, report)
 
 
 def copy_to(path: Path, target: Path) -> Path:
@@ -102,6 +99,17 @@ def _reference(text: str, folders: Sequence[Path]) -> Reference:
         f"no weights named {text!r} in the catalogue. Available: {known}. A file of your own is given by its path, "
         f"ending in {CHECKPOINT_SUFFIX}, and a repository on the Hugging Face Hub as owner/name"
     )
+
+
+def _of_reference(
+    reference: Reference, folders: Sequence[Path], download_to: Path | None, report: Report | None
+) -> Path:
+    for folder in folders:
+        if path := reference.find_in(folder):
+            return path
+    from . import repository  # huggingface_hub takes a second to import, and a local file does not need it
+
+    return repository.fetch_reference(reference, download_to, report)
 
 
 def _published(entry: CatalogueEntry, folders: Sequence[Path], download_to: Path | None, report: Report | None) -> Path:

@@ -13,7 +13,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "push",
         help="publish a checkpoint on the Hugging Face Hub",
         description="Creates or updates a repository with the checkpoint, its configuration, a model card and "
-        "pictures, and prints the entry for weights/catalogue.json. Log in first with `hf auth login`, or set HF_TOKEN.",
+        "pictures, and prints the entry for weights/catalogue.json. Log in first with `hf auth login` or set HF_TOKEN.",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="checkpoint, as python -m training.export writes it")
     parser.add_argument("--repository", required=True, metavar="OWNER/NAME", help="where to; made if there is none")
