@@ -48,8 +48,8 @@ def inventory(folders: Sequence[Path] = ()) -> list[Item]:
     for folder in folders:
         paths = [path for path in sorted(folder.rglob(f"*{CHECKPOINT_SUFFIX}")) if path.name not in known]
         items += [item for path in paths if (item := _of_file(str(path), path, "local"))]
-    published = {entry.repository for entry in CATALOGUE.values()}
-    return items + [item for item in _in_cache() if item.name.partition("@")[0] not in published]
+    published = {f"{entry.repository}/{entry.repository_file}@{entry.revision}" for entry in CATALOGUE.values()}
+    return items + [item for item in _in_cache() if item.name not in published]
 
 
 def files_of(entry: CatalogueEntry, folders: Sequence[Path] = ()) -> dict[Path, str]:
