@@ -67,13 +67,15 @@ def model(tmp_path):
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
     """A running Hub that huggingface_hub talks to, with an empty cache folder, without a token, by plain HTTP."""
-    from huggingface_hub import constants
+    from huggingface_hub import constants, file_download
 
     monkeypatch.delenv("HF_TOKEN", raising=False)
     with running_hub() as server:
+        addresses = server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(file_download, "HUGGINGFACE_CO_URL_TEMPLATE", addresses, raising=False)  # before 1.0
         for name, value in {
             "ENDPOINT": server.endpoint,
-            "HUGGINGFACE_CO_URL_TEMPLATE": server.endpoint + "/{repo_id}/resolve/{revision}/{filename}",
+            "HUGGINGFACE_CO_URL_TEMPLATE": addresses,
             "HF_HUB_CACHE": str(tmp_path / "hub-cache"),
             "HF_TOKEN_PATH": str(tmp_path / "no-token"),
             "HF_STORED_TOKENS_PATH": str(tmp_path / "no-tokens"),

@@ -35,11 +35,11 @@ from huggingface_hub.utils import WeakFileLock, build_hf_headers, get_session, h
 
 from .reference import DEFAULT_REVISION
 
-BLOCK_BYTES = 2**16
+BLOCK_BYTES = 2**14
 RATE_LIMITED = 429
 PASSING_STATUS = (408, RATE_LIMITED, 500, 502, 503, 504)
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256 = r"[0-9a-f]{64}"
 # The base of everything that the HTTP client raises: httpx.HTTPError, or an OSError before huggingface_hub 1.0.
 _CLIENT_ERROR: type[BaseException] = HfHubHTTPError.__mro__[1]
 _ERRORS = (_CLIENT_ERROR, OSError, EntryNotFoundError, HFValidationError)
@@ -86,7 +86,7 @@ class RemoteFile:
     @property
     def sha256(self) -> str | None:
         """The hash, hexadecimal, where the Hub tells it: for all files but small texts."""
-        return self.etag if _SHA256.fullmatch(self.etag) else None
+        return self.etag if re.fullmatch(_SHA256, self.etag) else None
 
     @property
     def url(self) -> str:

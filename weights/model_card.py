@@ -37,7 +37,7 @@ PAPERS = {
     "scale-recurrent": "Tao, Gao, Shen, Wang, Jia, *Scale-recurrent Network for Deep Image Deblurring*, CVPR 2018",
     "deblurnet": "Noroozi, Chandramouli, Favaro, *Motion Deblurring in the Wild*, GCPR 2017",
 }
-_FIGURE = re.compile(r"(?P<metric>PSNR|SSIM|LPIPS)(?P<blurry> of blurry images)?(?P<unit>, dB)?, (?P<images>.+)")
+_FIGURE = r"(?P<metric>PSNR|SSIM|LPIPS)(?P<blurry> of blurry images)?(?P<unit>, dB)?, (?P<images>.+)"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def parse_figures(metrics: dict[str, float]) -> list[Figure]:
     """Figures whose names follow ``PSNR[ of blurry images], dB, IMAGES`` as ``training.export`` writes them."""
     found = []
     for name, value in metrics.items():
-        if match := _FIGURE.fullmatch(name):
+        if match := re.fullmatch(_FIGURE, name):
             unit = (match["unit"] or "").removeprefix(", ")
             found.append(Figure(match["metric"], unit, match["images"], value, bool(match["blurry"])))
     return found
@@ -168,7 +168,7 @@ def _figures_table(metrics: dict[str, float]) -> str:
     for figure in figures:
         by_row.setdefault((figure.images, figure.label), {})[figure.blurry] = figure.value
     rows = [(images, label, values.get(True), values.get(False)) for (images, label), values in by_row.items()]
-    rows += [("", name, None, value) for name, value in metrics.items() if not _FIGURE.fullmatch(name)]
+    rows += [("", name, None, value) for name, value in metrics.items() if not re.fullmatch(_FIGURE, name)]
     lines = ["| Images | Figure | Blurry | Restored |", "|---|---|---:|---:|"]
     for images, label, before, after in rows:
         cells = (images, label, *("" if value is None else f"{value:g}" for value in (before, after)))

@@ -10,9 +10,8 @@ CHECKPOINT_SUFFIX = ".safetensors"
 USUAL_FILE = "model.safetensors"
 DEFAULT_REVISION = "main"
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?"
-_REPOSITORY = re.compile(rf"{_NAME}/{_NAME}")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-_FORBIDDEN = re.compile(r"[\x00-\x1f\\:*?\"<>|]")
+_COMMIT = r"[0-9a-f]{40}"
+_FORBIDDEN = r"[\x00-\x1f\\:*?\"<>|]"
 
 
 class InvalidReferenceError(ValueError):
@@ -33,7 +32,7 @@ class Reference:
     @property
     def pinned(self) -> bool:
         """Whether the revision is a commit, which never changes."""
-        return self.revision is not None and _COMMIT.fullmatch(self.revision) is not None
+        return self.revision is not None and re.fullmatch(_COMMIT, self.revision) is not None
 
     @property
     def folder(self) -> str:
@@ -61,15 +60,15 @@ def parse_reference(text: str) -> Reference:
     path, at, revision = text.strip().partition("@")
     owner, _, rest = path.partition("/")
     name, _, file = rest.partition("/")
-    if not _REPOSITORY.fullmatch(f"{owner}/{name}") or "--" in owner + name or ".." in owner + name:
+    if not re.fullmatch(rf"{_NAME}/{_NAME}", f"{owner}/{name}") or "--" in owner + name or ".." in owner + name:
         raise InvalidReferenceError(
             f"{text!r} is no repository on the Hugging Face Hub. Expected owner/name or "
             "owner/name/file.safetensors, each with an optional @revision"
         )
-    if at and (not revision or _FORBIDDEN.search(revision) or ".." in revision):
+    if at and (not revision or re.search(_FORBIDDEN, revision) or ".." in revision):
         raise InvalidReferenceError(f"{text!r}: expected a branch, a tag or a commit after @, found {revision!r}")
     if file:
-        if _FORBIDDEN.search(file) or any(part in ("", ".", "..") for part in file.split("/")):
+        if re.search(_FORBIDDEN, file) or any(part in ("", ".", "..") for part in file.split("/")):
             raise InvalidReferenceError(f"{text!r}: {file!r} is no path of a file in a repository")
         if not file.endswith(CHECKPOINT_SUFFIX):
             raise InvalidReferenceError(
