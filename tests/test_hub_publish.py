@@ -202,6 +202,6 @@ def test_a_card_without_figures_or_origin(model):
     entry = CatalogueEntry("bare", "scale-recurrent", "bare.safetensors", "0" * 64, 1, "MIT")
     card = model_card("bare", Checkpoint(checkpoint.config, checkpoint.state_dict), entry, ["pictures/a.png"])
     assert "None were measured." in card
-    assert "![a.png](pictures/a.png)" in card
+    assert "![a](pictures/a.png)" in card
     assert ModelCard(card, ignore_metadata_errors=False).data.license == "mit"
     assert not re.search(r"\n\n\n", card)

@@ -12,7 +12,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from . import hub
-from .hub import HubError, RemoteFile, TooShortError
+from .remote import HubError, RemoteFile, TooShortError
 from .report import Report
 from .verify import VerificationError, file_sha256
 
@@ -94,7 +94,7 @@ def download(remote: RemoteFile, place: Place, *, sha256: str | None = None, rep
                 f"expected {remote.size} bytes with SHA-256 {sha256} from {remote.url}, found {found}: it was damaged "
                 "on the way, or the server has another file. It was deleted; try again"
             )
-        with place.partial.open("rb") as file:
+        with place.partial.open("r+b") as file:
             os.fsync(file.fileno())
         place.partial.chmod(0o644)
         place.partial.replace(place.final)

@@ -4,10 +4,8 @@ Tokens, ``HF_ENDPOINT``, ``HF_HOME``, ``HF_HUB_CACHE``, ``HF_HUB_OFFLINE`` and t
 hold here too. Works with huggingface_hub 0.26 and newer; since 1.0 its HTTP client is another one.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,64 +32,15 @@ from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import WeakFileLock, build_hf_headers, get_session, hf_raise_for_status, tqdm
 
 from .reference import DEFAULT_REVISION
+from .remote import HubError, NoFileError, RemoteFile, TooShortError
 
 BLOCK_BYTES = 2**14
 RATE_LIMITED = 429
 PASSING_STATUS = (408, RATE_LIMITED, 500, 502, 503, 504)
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
-_SHA256 = r"[0-9a-f]{64}"
 # The base of everything that the HTTP client raises: httpx.HTTPError, or an OSError before huggingface_hub 1.0.
 _CLIENT_ERROR: type[BaseException] = HfHubHTTPError.__mro__[1]
 _ERRORS = (_CLIENT_ERROR, OSError, EntryNotFoundError, HFValidationError)
-
-
-class HubError(Exception):
-    """What the Hub refused or why it could not be asked: what happened, and what to do."""
-
-    def __init__(self, reason: str, advice: str, *, wait: float | None = None, answered: bool = True) -> None:
-        super().__init__(f"{reason}. {advice}")
-        self.reason = reason
-        self.advice = advice
-        self.wait = wait
-        """Seconds after which it may be otherwise; none if it will not be."""
-        self.answered = answered
-        """Whether the Hub said so itself."""
-
-
-class NoFileError(HubError):
-    """The repository is there and has no such file."""
-
-
-class TooShortError(HubError):
-    """The server has less of a file than it announced."""
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """One version of a file on the Hub."""
-
-    repository: str
-    """``owner/name``."""
-    file: str
-    """Path in the repository."""
-    revision: str
-    """What was asked for: a branch, a tag or a commit."""
-    commit: str
-    """What this is at the moment."""
-    size: int
-    """In bytes."""
-    etag: str
-    """The Hub's name for the content; the SHA-256 of large files."""
-
-    @property
-    def sha256(self) -> str | None:
-        """The hash, hexadecimal, where the Hub tells it: for all files but small texts."""
-        return self.etag if re.fullmatch(_SHA256, self.etag) else None
-
-    @property
-    def url(self) -> str:
-        """Address of exactly this version."""
-        return file_url(self.repository, self.file, self.commit)
 
 
 def file_url(repository: str, file: str, revision: str | None = None) -> str:
@@ -118,7 +67,15 @@ def locate(repository: str, file: str, revision: str | None = None) -> RemoteFil
             f"{url} does not answer as a Hugging Face Hub does (no commit, ETag or size)",
             "Check HF_ENDPOINT, and whether a proxy or a login page of the network answers instead",
         )
-    return RemoteFile(repository, file, revision or DEFAULT_REVISION, found.commit_hash, found.size, found.etag)
+    return RemoteFile(
+        repository,
+        file,
+        revision or DEFAULT_REVISION,
+        commit=found.commit_hash,
+        size=found.size,
+        etag=found.etag,
+        url=file_url(repository, file, found.commit_hash),
+    )
 
 
 def list_files(repository: str, revision: str | None = None) -> list[str]:
@@ -328,4 +285,6 @@ def _status_error(error: HfHubHTTPError, repository: str, writing: bool) -> HubE
 
 
 def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    """What the server said about it, or else the library."""
+    text = getattr(error, "server_message", None) or str(error)
+    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from .catalogue import CatalogueEntry
@@ -96,7 +97,7 @@ def model_card(
         f"Takes motion blur out of photographs: a `{network}` network with {parameters:,} parameters, for the Motion "
         f"Deblur nodes in ComfyUI, the command line and Python. After {PAPERS.get(network, 'no paper')}.",
         provenance.note or entry.note,
-        *(f"![{picture.rpartition('/')[2]}]({picture})" for picture in pictures),
+        *(f"![{PurePosixPath(picture).stem.replace('-', ' ')}]({picture})" for picture in pictures),
         "## How to use it",
         "On the command line, in a checkout of Motion Deblur:",
         f"```sh\npython -m deblur restore photo.jpg -o restored.png --model {repository}\n```",
@@ -150,7 +151,7 @@ def _model_index(name: str, figures: Sequence[Figure]) -> list[dict[str, Any]]:
             for figure in figures
             if figure.images == images
         ]
-        kind = re.sub(r"[^a-z0-9]+", "-", images.lower()).strip("-")[:96]
+        kind = re.sub(r"[^a-z0-9]+", "-", images.partition("(")[0].lower()).strip("-") or "pairs"
         results.append(
             {
                 "task": {"type": PIPELINE_TAG, "name": "Motion deblurring"},

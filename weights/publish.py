@@ -10,6 +10,7 @@ from .checkpoint import CONFIG_FILE, read_checkpoint
 from .header import MAX_FILE_BYTES, check_config
 from .model_card import model_card
 from .reference import USUAL_FILE, InvalidReferenceError, parse_reference
+from .remote import HubError
 from .verify import file_sha256
 
 CARD_FILE = "README.md"
@@ -120,7 +121,7 @@ def send(publication: Publication, *, private: bool = False) -> CatalogueEntry:
         commit = hub.publish(
             entry.repository, publication.files, private=private, message=f"{entry.name}: {entry.sha256[:12]}"
         )
-    except hub.HubError as error:
+    except HubError as error:
         raise PublishError(
             f"{entry.name} could not be sent to {entry.repository}: {error}. The same command sends again what is "
             f"missing; by hand: add the files at {hub.repository_url(entry.repository)}/upload/main"

@@ -9,8 +9,8 @@ from .catalogue import CatalogueEntry
 from .checkpoint import CONFIG_FILE, MAX_CONFIG_BYTES, CheckpointError
 from .download import DownloadError, cache_place, download, folder_place, patiently
 from .header import check_config, header_config, header_end
-from .hub import HubError, NoFileError, RemoteFile
 from .reference import CHECKPOINT_SUFFIX, USUAL_FILE, Reference, choose_file
+from .remote import HubError, NoFileError, RemoteFile
 from .report import Report
 from .verify import VerificationError, verify_file
 
@@ -75,6 +75,8 @@ def fetch_reference(reference: Reference, folder: Path | None, report: Report | 
             if folder is None and passing and (path := _cached(reference)):
                 return path
             raise
+        if folder is None and hub.cached(remote.repository, file, remote.commit):
+            return hub.link_in_cache(remote)
         if config := _check(remote):
             _fetch(config, folder, f"{reference.folder}/{config.file}", None, report)
         return _fetch(remote, folder, f"{reference.folder}/{file}", None, report)

@@ -42,5 +42,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _row(item: Item) -> tuple[str, ...]:
+    name = item.name.partition("@")[0] if item.source == "cached" else item.name  # the commit is in the path
     place = "" if item.place == item.name else item.place
-    return item.name, item.network, f"{item.bytes / 1e6:.1f}", item.source, item.gain or "not measured", place
+    return name, item.network, f"{item.bytes / 1e6:.1f}", item.source, item.gain or "not measured", place
