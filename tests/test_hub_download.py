@@ -150,10 +150,16 @@ FAULTS = {
     "404 revision": (_refused(404, X_Error_Code="RevisionNotFound"), DownloadError, "has no revision"),
     "404 file": (_refused(404, X_Error_Code="EntryNotFound"), DownloadError, "has no file model.safetensors"),
     "429": (_refused(429, Retry_After="7"), DownloadError, "asked too often.*Wait 7 s"),
+    "429 as the Hub says it": (_refused(429, RateLimit='"api";r=0;t=55'), DownloadError, "Wait 55 s"),
     "429 for long": (_refused(429, Retry_After="7200"), DownloadError, "Wait 7200 s"),
     "500": (_refused(500), DownloadError, "has a fault .HTTP 500.*later"),
     "503 of the content": (_content(status=503), DownloadError, "HTTP 503"),
     "no hub": (_refused(200), DownloadError, "does not answer as a Hugging Face Hub does.*HF_ENDPOINT"),
+    "no plain hash": (
+        lambda hub, entry: hub.faults.append(Fault("/resolve/", headers={"X-Linked-ETag": '"../../../x"'})),
+        DownloadError,
+        "does not answer as a Hugging Face Hub does",
+    ),
     "cut": (_content(cut_after=0), DownloadError, "cannot be reached, or broke off.*Check the network"),
     "silent": (
         lambda hub, entry: hub.faults.append(Fault("/resolve/", silent_seconds=1.3)),

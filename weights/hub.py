@@ -4,6 +4,7 @@ Tokens, ``HF_ENDPOINT``, ``HF_HOME``, ``HF_HUB_CACHE``, ``HF_HUB_OFFLINE`` and t
 hold here too. Works with huggingface_hub 0.26 and newer; since 1.0 its HTTP client is another one.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,7 @@ from .remote import HubError, NoFileError, RemoteFile, TooShortError
 BLOCK_BYTES = 2**14
 RATE_LIMITED = 429
 PASSING_STATUS = (408, RATE_LIMITED, 500, 502, 503, 504)
+_PLAIN = r"[A-Za-z0-9_-]+"
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 # The base of everything that the HTTP client raises: httpx.HTTPError, or an OSError before huggingface_hub 1.0.
 _CLIENT_ERROR: type[BaseException] = HfHubHTTPError.__mro__[1]
@@ -62,7 +64,8 @@ def locate(repository: str, file: str, revision: str | None = None) -> RemoteFil
     url = file_url(repository, file, revision)
     with _translated(repository, file, revision):
         found = get_hf_file_metadata(url, timeout=constants.HF_HUB_ETAG_TIMEOUT)
-    if found.commit_hash is None or found.etag is None or found.size is None:
+    names = [name for name in (found.commit_hash, found.etag) if name and re.fullmatch(_PLAIN, name)]  # become paths
+    if found.commit_hash is None or found.etag is None or found.size is None or len(names) < 2:
         raise HubError(
             f"{url} does not answer as a Hugging Face Hub does (no commit, ETag or size)",
             "Check HF_ENDPOINT, and whether a proxy or a login page of the network answers instead",
@@ -269,8 +272,7 @@ def _hub_error(
 def _status_error(error: HfHubHTTPError, repository: str, writing: bool) -> HubError:
     status = error.response.status_code
     if status in PASSING_STATUS:
-        after = error.response.headers.get("Retry-After", "")
-        wait = float(after) if after.isdecimal() else 1.0
+        wait = _seconds_to_wait(error.response.headers)
         if status == RATE_LIMITED:
             advice = f"Wait {wait:.0f} s and try again; who has logged in may ask more often"
             return HubError(f"the Hub is asked too often (HTTP {status})", advice, wait=wait)
@@ -282,6 +284,13 @@ def _status_error(error: HfHubHTTPError, repository: str, writing: bool) -> HubE
         reason = f"the Hub does not let you {right} {repository} (HTTP {status}: {_first_line(error)})"
         return HubError(reason, f"With a token that may {right} it, {LOG_IN}")
     return HubError(f"the Hub refuses (HTTP {status}: {_first_line(error)})", "Look at the message and the repository")
+
+
+def _seconds_to_wait(headers: Any) -> float:
+    """From ``Retry-After``, or from the Hub's own ``RateLimit: "api";r=0;t=55``; 1 if there is neither."""
+    after = headers.get("Retry-After", "")
+    found = re.search(r"\bt=(\d+)", headers.get("RateLimit", ""))
+    return float(after) if after.isdecimal() else float(found[1]) if found else 1.0
 
 
 def _first_line(error: BaseException) -> str:
