@@ -41,7 +41,9 @@ def mean(figures: list[dict[str, float]]) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
     parser.add_argument("pairs", type=Path, help="folder in GOPRO's layout, .../<sequence>/{blur,sharp}/*.png")
-    parser.add_argument("--model", default="scale-recurrent-lite", help="catalogue name or .safetensors file")
+    parser.add_argument(
+        "--model", default="scale-recurrent-lite", help="catalogue name, .safetensors file or repository on the Hub"
+    )
     parser.add_argument("--blurry", default="blur", help="name of the blurry images' folder: blur or blur_gamma")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()

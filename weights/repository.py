@@ -120,7 +120,7 @@ def _check(remote: RemoteFile) -> RemoteFile | None:
         return None
     path = str(PurePosixPath(remote.file).with_name(CONFIG_FILE))
     try:
-        beside = patiently(lambda: hub.locate(remote.repository, path, remote.revision))
+        beside = patiently(lambda: hub.locate(remote.repository, path, remote.commit))
     except NoFileError as error:
         raise CheckpointError(
             f"{name} has no network configuration in its header, and there is no {path} in the repository, so it is "
