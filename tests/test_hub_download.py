@@ -162,7 +162,7 @@ FAULTS = {
     ),
     "cut": (_content(cut_after=0), DownloadError, "cannot be reached, or broke off.*Check the network"),
     "silent": (
-        lambda hub, entry: hub.faults.append(Fault("/resolve/", silent_seconds=1.3)),
+        lambda hub, entry: hub.faults.append(Fault("/resolve/", silent_seconds=1.3, times=99)),
         DownloadError,
         "cannot be reached.*Check the network",
     ),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -21,6 +21,7 @@ Answer = TypeVar("Answer")
 TRIES = 5
 """Tries in a row that bring nothing before a download is given up."""
 LONGEST_WAIT_SECONDS = 60.0
+LONG_ANSWER_SECONDS = 5.0
 
 
 class DownloadError(OSError):
@@ -103,14 +104,18 @@ def download(remote: RemoteFile, place: Place, *, sha256: str | None = None, rep
 def patiently(action: Callable[[], Answer]) -> Answer:
     """Repeats a question that the Hub answers with "later", a few times.
 
+    Some versions of huggingface_hub do so themselves; then the answer has taken long, and is the last.
+
     Raises:
         HubError: The last answer, or any other one.
     """
     for attempt in range(1, TRIES):
+        started = monotonic()
         try:
             return action()
         except HubError as error:
-            if not error.answered or not _wait(error, attempt):
+            asked_again = monotonic() - started > LONG_ANSWER_SECONDS
+            if asked_again or not error.answered or not _wait(error, attempt):
                 raise
     return action()
 
