@@ -5,6 +5,7 @@ from comfy_api.latest import ComfyExtension, io
 from .build_pyramid import DeblurBuildPyramid
 from .in_the_wild import DeblurInTheWild
 from .load_model import DeblurLoadModel
+from .load_model_from_hub import DeblurLoadModelFromHub
 from .model_folder import register_model_folder
 from .multi_scale import DeblurMultiScale
 from .pyramid_level import DeblurPyramidLevel
@@ -21,6 +22,7 @@ class DeblurExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
             DeblurLoadModel,
+            DeblurLoadModelFromHub,
             DeblurScaleRecurrent,
             DeblurMultiScale,
             DeblurInTheWild,

@@ -2,9 +2,10 @@
 
 from comfy_api.latest import io
 
-from .model import PRECISIONS, load_model
+from .download import with_progress
+from .model import load_model
 from .model_folder import model_identity, model_names, model_path
-from .schema import CATEGORY, SEARCH_ALIASES, DeblurModelType
+from .schema import CATEGORY, SEARCH_ALIASES, DeblurModelType, precision_input
 
 
 class DeblurLoadModel(io.ComfyNode):
@@ -25,14 +26,7 @@ class DeblurLoadModel(io.ComfyNode):
                     tooltip="A model of the catalogue, or a .safetensors file in models/deblur (press R after adding "
                     "one). A catalogue model that is not on this machine is downloaded once.",
                 ),
-                io.Combo.Input(
-                    "precision",
-                    options=list(PRECISIONS),
-                    default=PRECISIONS[0],
-                    advanced=True,
-                    tooltip="auto computes in float16 where ComfyUI finds the device good at it, in float32 elsewhere. "
-                    "Choose float32 if a picture comes out wrong.",
-                ),
+                precision_input(),
             ],
             outputs=[
                 DeblurModelType.Output(
@@ -47,4 +41,5 @@ class DeblurLoadModel(io.ComfyNode):
 
     @classmethod
     def execute(cls, model_name: str, precision: str) -> io.NodeOutput:  # type: ignore[override]
-        return io.NodeOutput(load_model(model_name, model_path(model_name), precision))
+        path = with_progress(lambda report: model_path(model_name, report))
+        return io.NodeOutput(load_model(model_name, path, precision))

@@ -2,6 +2,8 @@
 
 from comfy_api.latest import io
 
+from .model import PRECISIONS
+
 CATEGORY = "image/restoration"
 SEARCH_ALIASES = ["deblur", "unblur", "motion blur", "camera shake", "sharpen", "restore photo"]
 
@@ -11,7 +13,19 @@ DeblurPyramidType = io.Custom("DEBLUR_PYRAMID")
 
 def model_input(kinds: str) -> io.Input:
     """The model; ``kinds`` says which are accepted."""
-    return DeblurModelType.Input("model", tooltip=f"From DeblurLoadModel: {kinds}.")
+    return DeblurModelType.Input("model", tooltip=f"From a loader of Deblur models: {kinds}.")
+
+
+def precision_input() -> io.Input:
+    """What the network computes with."""
+    return io.Combo.Input(
+        "precision",
+        options=list(PRECISIONS),
+        default=PRECISIONS[0],
+        advanced=True,
+        tooltip="auto computes in float16 where ComfyUI finds the device good at it, in float32 elsewhere. "
+        "Choose float32 if a picture comes out wrong.",
+    )
 
 
 def image_input(optional: bool = False, more: str = "") -> io.Input:

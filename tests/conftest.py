@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from deblur import DeblurNetConfig, MultiScaleConfig, ScaleRecurrentConfig, build_network, config_to_dict
+from tests.hub_server import running_hub
 from weights import Checkpoint, write_checkpoint
 
 SMALL = {
@@ -70,6 +71,29 @@ def model(tmp_path):
     path = tmp_path / "model.safetensors"
     write_checkpoint(path, Checkpoint(config_to_dict(config), network.state_dict()))
     return path
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A running Hub that huggingface_hub talks to, with an empty cache folder, without a token, by plain HTTP."""
+    from huggingface_hub import constants, file_download
+
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with running_hub() as server:
+        addresses = server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(file_download, "HUGGINGFACE_CO_URL_TEMPLATE", addresses, raising=False)  # before 1.0
+        for name, value in {
+            "ENDPOINT": server.endpoint,
+            "HUGGINGFACE_CO_URL_TEMPLATE": addresses,
+            "HF_HUB_CACHE": str(tmp_path / "hub-cache"),
+            "HF_TOKEN_PATH": str(tmp_path / "no-token"),
+            "HF_STORED_TOKENS_PATH": str(tmp_path / "no-tokens"),
+            "HF_HUB_DISABLE_XET": True,
+            "HF_HUB_DOWNLOAD_TIMEOUT": 1,
+            "HF_HUB_ETAG_TIMEOUT": 1,
+        }.items():
+            monkeypatch.setattr(constants, name, value, raising=False)
+        yield server
 
 
 def pytest_collection_modifyitems(items):

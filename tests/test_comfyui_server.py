@@ -36,6 +36,7 @@ from deblur import (
     restore,
     restore_network,
 )
+from tests.hub_server import Fault, running_hub
 from weights import CATALOGUE, Checkpoint, read_checkpoint, write_checkpoint
 
 pytestmark = pytest.mark.comfyui
@@ -46,6 +47,7 @@ NODE_IDS = json.loads((ROOT / "tests/nodes/node_schemas.json").read_text(encodin
 START_SECONDS = 240
 PROMPT_SECONDS = 120
 SAVE = "save"
+REPOSITORY = "someone/some-model"
 
 NETWORKS = {
     "scale-recurrent.safetensors": ScaleRecurrentConfig(channels=(4, 6, 8), blocks=1, kernel_size=3),
@@ -57,7 +59,7 @@ NETWORKS = {
 class Server:
     """A ComfyUI process and what can be asked of it."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, settings: dict[str, str]) -> None:
         self.base = base
         self.log = base / "server.log"
         with socket.socket() as free:
@@ -67,7 +69,7 @@ class Server:
         command += ["--port", self.address.rpartition(":")[2], "--disable-api-nodes"]
         command += ["--disable-all-custom-nodes", "--whitelist-custom-nodes", PACK]
         command += shlex.split(os.environ.get("COMFYUI_ARGS", ""))
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **settings}
         environment.pop("PYTHONPATH", None)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -160,14 +162,23 @@ def write_network(path: Path, config) -> None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def hub():
+    """A Hub that serves one of the networks."""
+    with running_hub() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, hub):
     base = tmp_path_factory.mktemp("comfyui")
     (base / "custom_nodes").mkdir()
     (base / "custom_nodes" / PACK).symlink_to(ROOT, target_is_directory=True)
     for name, config in NETWORKS.items():
         write_network(base / "models/deblur" / name, config)
     (base / "models/deblur/broken.safetensors").write_bytes(b"not a checkpoint")
-    server = Server(base)
+    hub.add(REPOSITORY, {"model.safetensors": (base / "models/deblur/scale-recurrent.safetensors").read_bytes()})
+    settings = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(base / "hub"), "HF_HUB_DISABLE_XET": "1"}
+    server = Server(base, settings)
     server.wait_until_up()
     yield server
     server.stop()
@@ -372,6 +383,54 @@ def test_a_long_batch_can_be_interrupted(server, blurry):
     interrupted = [data for event, data in messages if event == "execution_interrupted"]
     assert interrupted, messages
     assert interrupted[0]["node_type"] == "DeblurTiled"
+
+
+def from_hub(name: str, repository: str = REPOSITORY, file: str = "", revision: str = "") -> dict:
+    """LoadImage and DeblurLoadModelFromHub into a restoring node, and SaveImage."""
+    inputs = {"repository": repository, "file": file, "revision": revision, "precision": "auto"}
+    loader = {"model": {"class_type": "DeblurLoadModelFromHub", "inputs": inputs}}
+    return prompt(name, "", "DeblurScaleRecurrent", loader, **IMAGE)
+
+
+def test_a_model_is_downloaded_from_the_hub_once(server, hub, blurry):
+    name = server.upload(blurry)
+    found = server.picture(from_hub(name))
+    assert_same_picture(found, core_restored(server, "scale-recurrent.safetensors", blurry))
+    assert (server.base / "models/deblur" / REPOSITORY / "model.safetensors").is_file()
+    asked = len(hub.requests)
+    entry = server.wait(server.queue(from_hub(name)))
+    (cached,) = [data["nodes"] for event, data in entry["status"]["messages"] if event == "execution_cached"]
+    assert "restore" in cached, "downloading a file does not make another one of it"
+    assert len(hub.requests) == asked
+
+
+def test_a_download_can_be_interrupted_and_goes_on(server, hub, blurry):
+    whole = r"/cdn/\w+ $"
+    hub.faults.append(Fault(whole, pause_seconds=0.5))
+    request = from_hub(server.upload(blurry), revision="main")
+    seen = len([asked for asked in hub.downloads() if asked.range is None])
+    prompt_id = server.queue(request)
+    deadline = time.monotonic() + PROMPT_SECONDS
+    while len([asked for asked in hub.downloads() if asked.range is None]) == seen and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1)
+    start = time.monotonic()
+    server.post("/interrupt", {})
+    messages = server.wait(prompt_id)["status"]["messages"]
+    assert time.monotonic() - start < 2
+    (interrupted,) = [data for event, data in messages if event == "execution_interrupted"]
+    assert interrupted["node_type"] == "DeblurLoadModelFromHub"
+    hub.faults.clear()
+    assert_same_picture(server.picture(request), core_restored(server, "scale-recurrent.safetensors", blurry))
+    assert hub.downloads()[-1].range not in (None, "bytes=0-"), "what came before the interrupt was kept"
+
+
+def test_a_model_that_is_not_there_is_explained(server, blurry):
+    error = server.error(from_hub(server.upload(blurry), "someone/nothing", "model.safetensors"))
+    assert error["node_type"] == "DeblurLoadModelFromHub"
+    assert "no repository someone/nothing" in error["exception_message"]
+    by_hand = server.base / "models/deblur/someone/nothing/model.safetensors"
+    assert f"as {by_hand}" in error["exception_message"]
 
 
 @pytest.mark.skipif(

@@ -45,7 +45,11 @@ Scores = dict[str, dict[str, dict[Figure, float]]]
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
     parser.add_argument("data", type=Path, nargs="+", help="GOPRO's layout, <sequence>/{blur,sharp}, or two folders")
-    parser.add_argument("--model", action="append", help=f"catalogue name or file; repeat it; default {DEFAULT_MODEL}")
+    parser.add_argument(
+        "--model",
+        action="append",
+        help=f"catalogue name, .safetensors file or repository on the Hub; repeat it; default {DEFAULT_MODEL}",
+    )
     parser.add_argument("--blurry", default="blur", help="name of the blurry images' folder: blur or blur_gamma")
     parser.add_argument("--kohler", action="store_true", help="the protocol of Köhler et al., best of all frames")
     parser.add_argument(

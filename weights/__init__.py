@@ -2,7 +2,9 @@
 
 from .catalogue import CATALOGUE, CatalogueEntry
 from .checkpoint import Checkpoint, CheckpointError, Provenance, read_checkpoint, write_checkpoint
-from .resolve import CHECKPOINT_SUFFIX, WeightsNotFoundError, find_weights
+from .reference import CHECKPOINT_SUFFIX, InvalidReferenceError, Reference, parse_reference
+from .report import Report
+from .resolve import WeightsNotFoundError, find_weights
 from .verify import VerificationError, verify_file
 
 __all__ = [
@@ -11,10 +13,14 @@ __all__ = [
     "CatalogueEntry",
     "Checkpoint",
     "CheckpointError",
+    "InvalidReferenceError",
     "Provenance",
+    "Reference",
+    "Report",
     "VerificationError",
     "WeightsNotFoundError",
     "find_weights",
+    "parse_reference",
     "read_checkpoint",
     "verify_file",
     "write_checkpoint",

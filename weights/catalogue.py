@@ -17,7 +17,7 @@ class CatalogueEntry:
     network: str
     """Name of the network: ``multi-scale``, ``scale-recurrent`` or ``deblurnet``."""
     file: str
-    """File name, in the bundled folder and in the repository."""
+    """File name on this machine: in the bundled folder and in the user's."""
     sha256: str
     """Hash of the file, hexadecimal."""
     bytes: int
@@ -28,6 +28,8 @@ class CatalogueEntry:
     """``owner/name`` on the Hugging Face Hub; none while it is not published."""
     revision: str | None = None
     """The commit in that repository."""
+    repository_file: str = "model.safetensors"
+    """The file's path in the repository."""
     figures: dict[str, float] = field(default_factory=dict)
     """Measured figures by name, with the unit and the images they were measured on."""
     trained_on: str = ""

@@ -3,6 +3,9 @@
 The header's metadata has three entries: ``format`` (this format's name and version), ``config`` (the configuration
 as a JSON object) and ``provenance`` (a JSON object, see :class:`Provenance`). People move single files about, so
 nothing else is needed to rebuild the network.
+
+A file of somebody else's whose header has no ``config`` may have a ``config.json`` beside it: the same JSON object,
+the fields of the configuration and the network's name under ``network``, as ``deblur.config_to_dict`` gives it.
 """
 
 import json
@@ -29,6 +32,8 @@ MAX_FIGURE = 1e100
 MAX_STEP = 2**53
 MAX_SHOWN = 200
 """Characters of a file's own text in an error message."""
+CONFIG_FILE = "config.json"
+MAX_CONFIG_BYTES = 2**20
 
 
 class CheckpointError(ValueError):
@@ -71,9 +76,10 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
     Raises:
         FileNotFoundError: There is no such file.
-        CheckpointError: It is a pickle, is not safetensors, is truncated, has no configuration or one that is not a
-            JSON object, was written by a newer version of the format, or has tensors that no network has: of
-            other dtypes, without numbers, or with numbers that are not finite in float32.
+        CheckpointError: It is a pickle, is not safetensors, is truncated, has no configuration in its header or in a
+            ``config.json`` beside it or one that is not a JSON object, was written by a newer version of the format,
+            or has tensors that no network has: of other dtypes, without numbers, or with numbers that are not finite
+            in float32.
     """
     path = Path(path)
     if not path.is_file():
@@ -114,7 +120,7 @@ def write_atomically(path: str | Path, tensors: dict[str, Tensor], metadata: dic
     partial = Path(name)
     try:
         save_file({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}, partial, metadata)
-        with partial.open("rb") as file:
+        with partial.open("r+b") as file:
             os.fsync(file.fileno())
         partial.chmod(0o644)
         partial.replace(path)
@@ -174,9 +180,7 @@ def _check_numbers(path: Path, state_dict: dict[str, Tensor]) -> None:
 
 def _parse_metadata(path: Path, metadata: dict[str, str]) -> tuple[dict[str, Any], Provenance]:
     if "format" not in metadata or "config" not in metadata:
-        raise CheckpointError(
-            f"{path} is a safetensors file without a network configuration, so it is not a checkpoint of this project"
-        )
+        return _read_config_file(path), Provenance()
     name, _, version = metadata["format"].partition(" ")
     if name != FORMAT_NAME or not version.isdecimal() or not version.isascii() or len(version) > 9:
         raise CheckpointError(f"{path}: expected format {FORMAT_NAME!r}, found {metadata['format'][:MAX_SHOWN]!a}")
@@ -200,11 +204,27 @@ def _parse_metadata(path: Path, metadata: dict[str, str]) -> tuple[dict[str, Any
     return config, Provenance(**provenance)
 
 
-def _parse_object(path: Path, what: str, text: str) -> dict[str, Any]:
+def _read_config_file(path: Path) -> dict[str, Any]:
+    beside = path.with_name(CONFIG_FILE)
+    if not beside.is_file():
+        raise CheckpointError(
+            f"{path} is a safetensors file without a network configuration, neither in its header nor in a "
+            f"{CONFIG_FILE} beside it, so it is not a checkpoint of this project"
+        )
+    if beside.stat().st_size > MAX_CONFIG_BYTES:
+        raise CheckpointError(f"{beside} has more than {MAX_CONFIG_BYTES} bytes, so it is no network configuration")
+    try:
+        text = beside.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"{beside} is not text in UTF-8 ({error})") from error
+    return _parse_object(beside, "configuration", text, place="file")
+
+
+def _parse_object(path: Path, what: str, text: str, place: str = "header") -> dict[str, Any]:
     try:
         value = parse_json(text)
     except ValueError as error:
-        raise CheckpointError(f"{path}: the {what} in the header is not JSON to rely on ({error})") from error
+        raise CheckpointError(f"{path}: the {what} in the {place} is not JSON to rely on ({error})") from error
     if not isinstance(value, dict):
-        raise CheckpointError(f"{path}: the {what} in the header is not a JSON object, but {type(value).__name__}")
+        raise CheckpointError(f"{path}: the {what} in the {place} is not a JSON object, but {type(value).__name__}")
     return value

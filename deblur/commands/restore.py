@@ -55,7 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "images", nargs="+", type=Path, metavar="IMAGE|FOLDER", help="blurry images; folders are searched"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="file for one image, folder otherwise")
-    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help=f"default {DEFAULT_MODEL}")
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="NAME|FILE|OWNER/NAME",
+        help=f"name in the catalogue, file, or repository on the Hugging Face Hub; default {DEFAULT_MODEL}",
+    )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, mps; default: the fastest there is")
     parser.add_argument("--dtype", choices=DTYPES, default="float32", help="precision of the computation")
     parser.add_argument(

@@ -55,7 +55,7 @@ def load(version="0.18.0", root=ROOT):
 def test_loads_beside_comfyuis_own_modules(version):
     process = load(version)
     assert process.returncode == 0, process.stderr
-    assert len(process.stdout.split()) == 7
+    assert len(process.stdout.split()) == 8
 
 
 def test_loads_from_a_folder_with_a_dot_in_its_name(tmp_path):

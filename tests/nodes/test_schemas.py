@@ -89,7 +89,7 @@ def test_example_workflows_fit_the_nodes(schemas):
             if node["type"] not in schemas:
                 continue
             schema = schemas[node["type"]]
-            widgets = [entry for entry in schema.inputs if entry.io_type in ("COMBO", "INT", "FLOAT")]
+            widgets = [entry for entry in schema.inputs if entry.io_type in ("COMBO", "INT", "FLOAT", "STRING")]
             assert len(node["widgets_values"]) == len(widgets), f"{path.name}: {node['type']}"
             names = {entry.id for entry in schema.inputs}
             assert {entry["name"] for entry in node["inputs"]} <= names, f"{path.name}: {node['type']}"

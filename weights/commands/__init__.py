@@ -1,1 +1,1 @@
-"""What ``python -m weights`` does."""
+"""What ``python -m weights`` does; one file a command."""

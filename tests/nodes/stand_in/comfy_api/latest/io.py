@@ -41,6 +41,13 @@ class _Number(_Widget):
     display_mode: Any = None
 
 
+@dataclass
+class _Text(_Widget):
+    multiline: bool = False
+    placeholder: str | None = None
+    dynamic_prompts: bool | None = None
+
+
 def _type(name: str, io_type: str, base: type[Input] = Input) -> type:
     sockets = {"Input": type("Input", (base,), {"io_type": io_type})}
     sockets["Output"] = type("Output", (Output,), {"io_type": io_type})
@@ -53,6 +60,7 @@ def Custom(io_type: str) -> type:
 
 Image = _type("Image", "IMAGE")
 Mask = _type("Mask", "MASK")
+String = _type("String", "STRING", _Text)
 Int = _type("Int", "INT", _Number)
 Float = _type("Float", "FLOAT", _Number)
 
