@@ -52,7 +52,12 @@ def test_a_state_is_published_as_its_average_in_half_precision(run, pairs, tmp_p
     path, average = run
     target = tmp_path / "published.safetensors"
     measured = ["--pairs", str(pairs / "first"), "one pair", "--pairs", str(pairs / "second"), "another"]
-    main([str(path), "-o", str(target), *measured, *WORDS])
+    card = tmp_path / "card.md"
+    main([str(path), "-o", str(target), *measured, *WORDS, "--card", str(card)])
+    shown = card.read_text(encoding="utf-8")
+    assert "| one pair | PSNR, dB |" in shown
+    assert f"| another | {SSIM_LABELS['gaussian']} |" in shown
+    assert "noise" in shown
     entry = CatalogueEntry(**json.loads(capsys.readouterr().out))
     verify_file(target, entry)
     assert (entry.name, entry.network, entry.licence) == ("published", "scale-recurrent", "MIT")
@@ -101,7 +106,7 @@ def test_weights_that_diverged_are_refused(model, pairs, tmp_path):
     trained.state_dict[name][0] = torch.nan
     write(tmp_path / "nan.safetensors", trained)
     target = tmp_path / "published.safetensors"
-    with pytest.raises(ValueError, match=f"values of {name} are infinite or not numbers"):
+    with pytest.raises(ValueError, match=f"tensor {name} has numbers that are not finite"):
         main([str(tmp_path / "nan.safetensors"), "-o", str(target), "--pairs", str(pairs / "first"), "x", *WORDS])
     assert not target.exists()
 

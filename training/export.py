@@ -15,6 +15,7 @@ from torch import Tensor
 from deblur import restore_network
 from deblur.commands.restore import choose_device
 from weights import CatalogueEntry, Checkpoint, Provenance, read_checkpoint, write_checkpoint
+from weights.model_card import model_card
 from weights.verify import file_sha256
 
 from .data.pairs import find_pairs
@@ -128,12 +129,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--recipe", help="how it was trained; default: the options in the file")
     parser.add_argument("--licence", required=True)
     parser.add_argument("--note", default="")
+    parser.add_argument("--card", type=Path, help="where the model card goes, Markdown as the Hub shows it")
     parser.add_argument("--device", default="auto", help="where it is measured; default: the fastest there is")
     options = parser.parse_args(arguments)
     if options.output.suffix != ".safetensors":
         parser.error(f"{options.output} must end in .safetensors")
     if options.output.exists():
         parser.error(f"{options.output} exists; choose another name or move it away")
+    if options.card and options.card.exists():
+        parser.error(f"{options.card} exists; choose another name or move it away")
     words = [name for _, name in options.pairs]
     if doubles := {name for name in words if words.count(name) > 1}:
         parser.error(f"two folders of pairs are both called {', '.join(doubles)}")
@@ -162,6 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise FileExistsError(f"{options.output} appeared while the weights were measured; choose another name")
     write_checkpoint(options.output, checkpoint)
     entry = catalogue_entry(options.name or options.output.stem, options.output, checkpoint)
+    if options.card:
+        options.card.write_text(model_card(entry.name, checkpoint, entry), encoding="utf-8")
     print(json.dumps(asdict(entry), indent=2, ensure_ascii=False))
 
 

@@ -38,7 +38,10 @@ PAPERS = {
     "scale-recurrent": "Tao, Gao, Shen, Wang, Jia, *Scale-recurrent Network for Deep Image Deblurring*, CVPR 2018",
     "deblurnet": "Noroozi, Chandramouli, Favaro, *Motion Deblurring in the Wild*, GCPR 2017",
 }
-_FIGURE = r"(?P<metric>PSNR|SSIM|LPIPS)(?P<blurry> of blurry images)?(?P<unit>, dB)?, (?P<images>.+)"
+_FIGURE = (
+    r"(?P<metric>PSNR|SSIM|LPIPS)(?P<variant> \([^()]*\))?(?P<unit>, dB)?"
+    r"(?P<blurry> of blurry images)?(?P<late>, dB)?, (?P<images>.+)"
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Figure:
 
     metric: str
     """``PSNR``, ``SSIM``, …"""
+    variant: str
+    """How it is taken, in brackets, or nothing."""
     unit: str
     """``dB`` or nothing."""
     images: str
@@ -58,16 +63,17 @@ class Figure:
     @property
     def label(self) -> str:
         """The figure and its unit."""
-        return f"{self.metric}, {self.unit}" if self.unit else self.metric
+        return f"{self.metric}{self.variant}{', ' if self.unit else ''}{self.unit}"
 
 
 def parse_figures(metrics: dict[str, float]) -> list[Figure]:
-    """Figures whose names follow ``PSNR[ of blurry images], dB, IMAGES`` as ``training.export`` writes them."""
+    """Figures whose names follow ``PSNR[ (HOW)][ of blurry images], dB, IMAGES`` as ``training.export`` writes them."""
     found = []
     for name, value in metrics.items():
         if match := re.fullmatch(_FIGURE, name):
-            unit = (match["unit"] or "").removeprefix(", ")
-            found.append(Figure(match["metric"], unit, match["images"], value, bool(match["blurry"])))
+            unit = (match["unit"] or match["late"] or "").removeprefix(", ")
+            blurry = bool(match["blurry"])
+            found.append(Figure(match["metric"], match["variant"] or "", unit, match["images"], value, blurry))
     return found
 
 
