@@ -113,11 +113,14 @@ def _radius(config: Config, output: Callable[[Network, Tensor], Tensor]) -> int:
         length *= 2
         width = -(-length // multiple) * multiple
         image = torch.full((1, 3, multiple, width), 0.75, dtype=torch.float64, requires_grad=True)
+        restored = output(network, image)
         radius = 0
         for offset in range(multiple):  # the reach depends on the position within a block of size_multiple pixels
             centre = width // 2 // multiple * multiple + offset
-            (gradient,) = torch.autograd.grad(output(network, image)[0, :, :, centre].sum(), image)
+            (gradient,) = torch.autograd.grad(restored[0, :, :, centre].sum(), image, retain_graph=True)
             reached = gradient.abs().sum(dim=(0, 1, 2)).nonzero()
             radius = max(radius, centre - int(reached.min()), int(reached.max()) - centre)
+            if radius >= width // 2 - multiple:
+                break  # the image is too short to tell
         if radius < width // 2 - multiple:
             return radius

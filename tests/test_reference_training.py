@@ -20,6 +20,8 @@ pytestmark = pytest.mark.reference
 @pytest.fixture
 def official(monkeypatch):
     """Imports a module of the official code without running the ``__init__`` of its ``model`` package."""
+    if not os.environ.get("DEEPDEBLUR_ROOT"):
+        pytest.skip("needs DEEPDEBLUR_ROOT=<checkout of DeepDeblur-PyTorch>")
     root = Path(os.environ["DEEPDEBLUR_ROOT"]) / "src"
     model = ModuleType("model")
     model.__path__ = [str(root / "model")]
