@@ -5,7 +5,7 @@ import pytest
 import torch
 from skimage.color import hsv2rgb, rgb2hsv
 
-from training.data.augmentation import augment, saturate
+from training.data.augmentation import augment, crop_patches, saturate
 from training.options import Recipe
 
 PLAIN = {"flips": False, "permute_channels": False}
@@ -78,3 +78,14 @@ def test_it_depends_on_seed_step_and_slot_alone(fields):
     assert torch.equal(torch.cat(parts), whole)
     assert not torch.equal(augmented(step=6, **fields)[0], whole)
     assert not torch.equal(augmented(step=5, seed=1, **fields)[0], whole)
+
+
+def test_patches_are_cropped_anywhere_and_alike_in_every_process():
+    rows = torch.arange(12, dtype=torch.uint8).view(1, 1, 12, 1).expand(256, 6, 12, 12)
+    recipe = Recipe(batch=256, crop=8)
+    whole = crop_patches(rows, recipe, 3, range(256))
+    assert whole.shape == (256, 6, 8, 8)
+    assert set(whole[:, 0, 0, 0].tolist()) == set(range(5))
+    parts = [crop_patches(rows[a:b], recipe, 3, range(a, b)) for a, b in ((0, 100), (100, 256))]
+    assert torch.equal(torch.cat(parts), whole)
+    assert crop_patches(whole, recipe, 3, range(256)) is whole

@@ -119,6 +119,11 @@ class Recipe:
     seed: int = 0
     """Seed of initialisation, camera, crops and augmentation."""
 
+    @property
+    def largest_patch(self) -> int:
+        """Side of the largest patches of the run, in pixels."""
+        return self.crop * (2 if self.coarse_only > 0 else 1)
+
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.mix) - set(KINDS)):
             raise RecipeError(f"mix: unknown source {', '.join(unknown)}; there are {', '.join(KINDS)}")

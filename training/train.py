@@ -11,7 +11,6 @@ import signal
 import statistics
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from tqdm import tqdm
 from deblur import build_network, config_to_dict, preset
 from weights import Checkpoint, Provenance, read_checkpoint, write_checkpoint
 
+from .data.augmentation import crop_patches
 from .data.mixture import Mixture, batches
 from .data.sources import open_sources
 from .discriminator import PATCH, Discriminator
@@ -173,8 +173,8 @@ def fit(
     judge = None if state.discriminator is None else distribute(state.discriminator, team)
     slots = team.slots(options.batch)
     bar = tqdm(total=options.steps, initial=state.step, unit="step", mininterval=1, disable=not team.leads)
-    stream: Iterator[Tensor] = iter(())
-    phase: bool | None = None
+    workers = options.workers if mixture.on_cpu else 0
+    stream = batches(mixture, slots, options.largest_patch, state.step, options.steps, workers)
     last_save = last_look = time.monotonic()
     logged = saved = state.step
     while True:
@@ -183,15 +183,13 @@ def fit(
         if stop or progress >= 1:
             break
         coarse_only = progress < options.coarse_only
-        if coarse_only != phase:
-            phase, size = coarse_only, options.crop * (2 if coarse_only else 1)
-            workers = options.workers if mixture.on_cpu else 0
-            stream = batches(mixture, slots, size, state.step, options.steps, workers)
         rate = learning_rate(options, progress)
         for optimiser in (state.optimiser, state.discriminator_optimiser):
             for group in optimiser.param_groups if optimiser else ():
                 group["lr"] = rate
         pairs = next(stream).to(team.device, non_blocking=True)
+        if not coarse_only:
+            pairs = crop_patches(pairs, options, state.step, slots)
         monitor.add(state.step, train_step(state, forward, judge, pairs, options, slots, coarse_only))
         bar.update()
         if state.step - logged >= options.log_steps:

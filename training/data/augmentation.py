@@ -7,6 +7,21 @@ from ..options import Recipe
 from .source import numbered_rng
 
 
+def crop_patches(pairs: Tensor, recipe: Recipe, step: int, slots: range) -> Tensor:
+    """Random parts, of the side that a recipe trains on, of larger patches.
+
+    Shape: ``(len(slots), 6, S, S)`` to ``(len(slots), 6, crop, crop)``; the place depends on the recipe's seed, the
+    step and the slot alone.
+    """
+    room = pairs.shape[-1] - recipe.crop
+    if room == 0:
+        return pairs
+    rng = numbered_rng(recipe.seed, "crop", step)
+    corners = torch.randint(room + 1, (recipe.batch, 2), generator=rng)[slots.start : slots.stop].tolist()
+    parts = [pair[:, y : y + recipe.crop, x : x + recipe.crop] for pair, (y, x) in zip(pairs, corners, strict=True)]
+    return torch.stack(parts)
+
+
 def augment(pairs: Tensor, recipe: Recipe, step: int, slots: range) -> tuple[Tensor, Tensor]:
     """Turns, recolours and disturbs pairs as a recipe says.
 

@@ -62,7 +62,7 @@ def open_sources(options: TrainingOptions, team: Team) -> Mixture:
     """
     mix = chosen_mix(options)
     store = StoreOptions(device=str(team.device), folder=options.cache, progress=team.leads)
-    largest = options.crop * (2 if options.coarse_only > 0 else 1)
+    largest = options.largest_patch
     if largest > options.rendering and {"photos", "kernels"} & set(mix):
         raise RecipeError(f"rendering: patches of {largest} pixels need renderings at least as large")
     openers: dict[str, Callable[[], tuple[Source, int]]] = {
