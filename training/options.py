@@ -1,11 +1,14 @@
 """Options of a training run: a recipe's fields from a TOML file, everything else from the command line."""
 
 import argparse
+import ast
 import math
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -262,22 +265,36 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("recipe", nargs="?", help="name of a recipe, or path of a .toml file")
-    hints = get_type_hints(TrainingOptions)
+    hints, texts = get_type_hints(TrainingOptions), _docstrings()
     for entry in fields(TrainingOptions):
         if entry.name == "recipe":
             continue
-        flag, kind = f"--{entry.name.replace('_', '-')}", hints[entry.name]
+        flag, kind, text = f"--{entry.name.replace('_', '-')}", hints[entry.name], texts[entry.name]
         if entry.name == "mix":
-            parser.add_argument(flag, nargs="+", type=_weight, metavar="SOURCE=WEIGHT", help=f"of {', '.join(KINDS)}")
+            parser.add_argument(flag, nargs="+", type=_weight, metavar="SOURCE=WEIGHT", help=text)
         elif kind is bool:
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None)
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         elif get_origin(kind) is Literal:
-            parser.add_argument(flag, choices=get_args(kind))
+            parser.add_argument(flag, choices=get_args(kind), help=text)
         elif get_origin(kind) is tuple:
-            parser.add_argument(flag, nargs="+", type=get_args(kind)[0])
+            types = get_args(kind)
+            parser.add_argument(flag, nargs="+" if Ellipsis in types else len(types), type=types[0], help=text)
         else:
-            parser.add_argument(flag, type=Path if kind == Path | None else kind)
+            parser.add_argument(flag, type=Path if kind == Path | None else kind, help=text)
     return parser
+
+
+def _docstrings() -> dict[str, str]:
+    """What stands below every field, for the command's help."""
+    texts: dict[str, str] = {}
+    for node in ast.parse(Path(__file__).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef):
+            for entry, below in pairwise(node.body):
+                if isinstance(entry, ast.AnnAssign) and isinstance(entry.target, ast.Name):
+                    text = ast.literal_eval(below.value) if isinstance(below, ast.Expr) else ""
+                    text = re.sub(r":\w+:`([^`]*)`", r"\1", text).replace("``", "").replace("%", "%%")
+                    texts[entry.target.id] = " ".join(text.split())
+    return texts
 
 
 def _weight(text: str) -> tuple[str, float]:

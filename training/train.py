@@ -13,7 +13,6 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -96,14 +95,20 @@ def _optimiser(module: nn.Module, options: TrainingOptions) -> torch.optim.Optim
 
 
 class Interruption:
-    """Whether SIGTERM or SIGINT has come; the run then saves and ends."""
+    """Notices SIGTERM and SIGINT while it is open, so that the run can save and end."""
 
-    def __init__(self) -> None:
+    SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+    def __enter__(self) -> "Interruption":
         self.asked = False
-        signal.signal(signal.SIGTERM, self._ask)
-        signal.signal(signal.SIGINT, self._ask)
+        self._before = [signal.signal(number, self._ask) for number in self.SIGNALS]
+        return self
 
-    def _ask(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
+        for number, handler in zip(self.SIGNALS, self._before, strict=True):
+            signal.signal(number, handler)
+
+    def _ask(self, *_: object) -> None:
         self.asked = True
 
 
@@ -164,7 +169,7 @@ def fit(
         DivergenceError: The loss is not finite or explodes; nothing is saved after the last good state.
         OSError: A state cannot be written; the earlier one is as it was.
     """
-    interruption, monitor = Interruption(), LossMonitor(team)
+    monitor = LossMonitor(team)
     module: nn.Module = Restoration(state.network)
     if options.compile:
         module.compile()
@@ -177,37 +182,39 @@ def fit(
     stream = batches(mixture, slots, options.largest_patch, state.step, options.steps, workers)
     last_save = last_look = time.monotonic()
     logged = saved = state.step
-    while True:
-        began = time.monotonic()
-        progress, stop = team.agree(progress_of(state, options), interruption.asked)
-        if stop or progress >= 1:
-            break
-        coarse_only = progress < options.coarse_only
-        rate = learning_rate(options, progress)
-        for optimiser in (state.optimiser, state.discriminator_optimiser):
-            for group in optimiser.param_groups if optimiser else ():
-                group["lr"] = rate
-        pairs = next(stream).to(team.device, non_blocking=True)
-        if not coarse_only:
-            pairs = crop_patches(pairs, options, state.step, slots)
-        monitor.add(state.step, train_step(state, forward, judge, pairs, options, slots, coarse_only))
-        bar.update()
-        if state.step - logged >= options.log_steps:
-            losses, now = monitor.look(), time.monotonic()
-            speed = (state.step - logged) * options.batch / (now - last_look)
-            bar.set_postfix(loss=f"{losses['loss']:.3e}", images=f"{speed:.1f}/s", schedule=f"{100 * progress:.1f}%")
-            if log:
-                log.losses(state.step, state.seconds, losses, rate, speed)
-            logged, last_look = state.step, now
-        state.seconds += time.monotonic() - began
-        due = time.monotonic() - last_save > 60 * options.save_minutes
-        due = due or (options.save_steps > 0 and state.step - saved >= options.save_steps)
-        if team.agree(0.0, due)[1]:
-            keep(state, options, mixture, team, monitor, log, validation)
-            last_save = last_look = time.monotonic()
-            logged = saved = state.step
-    keep(state, options, mixture, team, monitor, log, validation)
-    bar.close()
+    with Interruption() as interruption, bar:
+        while True:
+            began = time.monotonic()
+            progress, stop = team.agree(progress_of(state, options), interruption.asked)
+            if stop or progress >= 1:
+                break
+            coarse_only = progress < options.coarse_only
+            rate = learning_rate(options, progress)
+            for optimiser in (state.optimiser, state.discriminator_optimiser):
+                for group in optimiser.param_groups if optimiser else ():
+                    group["lr"] = rate
+            pairs = next(stream).to(team.device, non_blocking=True)
+            if not coarse_only:
+                pairs = crop_patches(pairs, options, state.step, slots)
+            monitor.add(state.step, train_step(state, forward, judge, pairs, options, slots, coarse_only))
+            bar.update()
+            if state.step - logged >= options.log_steps:
+                losses, now = monitor.look(), time.monotonic()
+                speed = (state.step - logged) * options.batch / (now - last_look)
+                bar.set_postfix(
+                    loss=f"{losses['loss']:.3e}", images=f"{speed:.1f}/s", schedule=f"{100 * progress:.1f}%"
+                )
+                if log:
+                    log.losses(state.step, state.seconds, losses, rate, speed)
+                logged, last_look = state.step, now
+            state.seconds += time.monotonic() - began
+            due = time.monotonic() - last_save > 60 * options.save_minutes
+            due = due or (options.save_steps > 0 and state.step - saved >= options.save_steps)
+            if team.agree(0.0, due)[1]:
+                keep(state, options, mixture, team, monitor, log, validation)
+                last_save = last_look = time.monotonic()
+                logged = saved = state.step
+        keep(state, options, mixture, team, monitor, log, validation)
 
 
 def keep(
