@@ -129,6 +129,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--recipe", help="how it was trained; default: the options in the file")
     parser.add_argument("--licence", required=True)
     parser.add_argument("--note", default="")
+    parser.add_argument("--pictures", nargs="+", default=[], metavar="PATH", help="pictures that the card shows")
     parser.add_argument("--card", type=Path, help="where the model card goes, Markdown as the Hub shows it")
     parser.add_argument("--device", default="auto", help="where it is measured; default: the fastest there is")
     options = parser.parse_args(arguments)
@@ -167,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_checkpoint(options.output, checkpoint)
     entry = catalogue_entry(options.name or options.output.stem, options.output, checkpoint)
     if options.card:
-        options.card.write_text(model_card(entry.name, checkpoint, entry), encoding="utf-8")
+        options.card.write_text(model_card(entry.name, checkpoint, entry, options.pictures), encoding="utf-8")
     print(json.dumps(asdict(entry), indent=2, ensure_ascii=False))
 
 

@@ -177,7 +177,8 @@ def fit(
     forward = distribute(module, team, unused=options.coarse_only > 0 and not shared)
     judge = None if state.discriminator is None else distribute(state.discriminator, team)
     slots = team.slots(options.batch)
-    bar = tqdm(total=options.steps, initial=state.step, unit="step", mininterval=1, disable=not team.leads)
+    total = options.steps if math.isinf(options.max_minutes) else None
+    bar = tqdm(total=total, initial=state.step, unit="step", mininterval=1, disable=not team.leads)
     workers = options.workers if mixture.on_cpu else 0
     stream = batches(mixture, slots, options.largest_patch, state.step, options.steps, workers)
     last_save = last_look = time.monotonic()
@@ -201,9 +202,8 @@ def fit(
             if state.step - logged >= options.log_steps:
                 losses, now = monitor.look(), time.monotonic()
                 speed = (state.step - logged) * options.batch / (now - last_look)
-                bar.set_postfix(
-                    loss=f"{losses['loss']:.3e}", images=f"{speed:.1f}/s", schedule=f"{100 * progress:.1f}%"
-                )
+                left = tqdm.format_interval(state.seconds * (1 - progress) / max(progress, 1e-9))
+                bar.set_postfix(loss=f"{losses['loss']:.3e}", images=f"{speed:.1f}/s", left=left)
                 if log:
                     log.losses(state.step, state.seconds, losses, rate, speed)
                 logged, last_look = state.step, now
