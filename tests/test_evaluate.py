@@ -14,8 +14,8 @@ from deblur import restore_network, self_ensemble
 from deblur.commands.image_file import ImageFileError, read_rgb
 from deblur.commands.restore import restore_pixels
 from training.data.pairs import find_pairs
-from training.evaluate import main, mean, measure
-from training.figures import PSNR, SSIM_LABELS, compare
+from training.evaluate import main
+from training.figures import PSNR, SSIM_LABELS, compare, mean, measure
 from training.pictures import telling_region
 from training.scoring import example_names
 from weights import read_checkpoint

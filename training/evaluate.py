@@ -20,7 +20,7 @@ from deblur.commands.restore import DEFAULT_MODEL, DTYPES, choose_device
 
 from .comparison import comparison_page, draw_example
 from .data.pairs import find_pairs, match_pairs
-from .figures import SSIM_LABELS, Figure, SsimWindow, average, mean, measure
+from .figures import SSIM_LABELS, Figure, SsimWindow, average
 from .kohler import find_kohler
 from .origin import command_line, commit, device_name
 from .scoring import (
@@ -34,8 +34,6 @@ from .scoring import (
     score_kohler,
     score_pairs,
 )
-
-__all__ = ["main", "mean", "measure"]
 
 Source = TypeVar("Source")
 Scores = dict[str, dict[str, dict[Figure, float]]]

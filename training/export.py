@@ -14,9 +14,9 @@ from torch import Tensor
 
 from deblur import restore_network
 from deblur.commands.restore import choose_device
-from weights import CatalogueEntry, Checkpoint, Provenance, read_checkpoint, write_checkpoint
+from weights import Checkpoint, Provenance, read_checkpoint, write_checkpoint
 from weights.model_card import model_card
-from weights.verify import file_sha256
+from weights.publish import catalogue_entry
 
 from .data.pairs import find_pairs
 from .figures import PSNR, mean, measure, ssim_figure
@@ -92,22 +92,6 @@ def figures_on(
         f"{similarity.label} of blurry images, {name}": round(figures["blurry ssim"], similarity.digits),
         f"{similarity.label}, {name}": round(figures["restored ssim"], similarity.digits),
     }
-
-
-def catalogue_entry(name: str, path: Path, checkpoint: Checkpoint) -> CatalogueEntry:
-    """The entry that describes a written file."""
-    provenance = checkpoint.provenance
-    return CatalogueEntry(
-        name=name,
-        network=checkpoint.config["network"],
-        file=path.name,
-        sha256=file_sha256(path),
-        bytes=path.stat().st_size,
-        licence=provenance.licence,
-        figures=provenance.metrics,
-        trained_on=provenance.trained_on,
-        note=provenance.note,
-    )
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -17,8 +17,6 @@ from .discriminator import Discriminator
 from .options import TrainingOptions
 from .shards import read_shards, write_shards
 
-SCALER_KEYS = ("scale", "_growth_tracker")
-
 
 @dataclass
 class TrainingState:
@@ -90,7 +88,7 @@ def load_state(folder: Path, state: TrainingState) -> None:
         ValueError: It is of another network, or with or without a discriminator where this run is not.
     """
     tensors, metadata = read_shards(folder)
-    if json.loads(metadata["config"]) != json.loads(json.dumps(config_to_dict(state.network.config))):
+    if json.loads(metadata["config"]) != config_to_dict(state.network.config):
         raise ValueError(f"{folder} is the state of another network; give another --output, or the same --preset")
     if any(name.startswith("discriminator.") for name in tensors) != (state.discriminator is not None):
         raise ValueError(f"{folder}: only one of this run and the saved one is adversarial; give another --output")

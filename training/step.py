@@ -1,24 +1,20 @@
 """One optimiser step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from deblur import Network
+from deblur.commands.restore import DTYPES
 
 from .data.augmentation import augment
 from .distributed import Team
 from .losses import discriminator_loss, generator_loss, multi_scale_loss
 from .options import Recipe, TrainingOptions
 from .state import TrainingState, update_average
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-Forward: TypeAlias = Callable[[Sequence[Tensor], bool], tuple[Tensor, ...]]
 
 
 class Restoration(nn.Module):

@@ -9,11 +9,11 @@ import torch
 from torch.nn import functional as F
 
 from deblur import build_network, preset, restore
+from deblur.commands.restore import DTYPES
 from deblur.cost import macs
 
 from .official import RGB_RANGE, load_official
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 OFFICIAL = "DeepDeblur-PyTorch"
 OFFICIAL_PRESET = "multi-scale-k3"
 OFFICIAL_SCALES = 3

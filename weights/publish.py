@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .catalogue import CatalogueEntry
-from .checkpoint import CONFIG_FILE, read_checkpoint
+from .checkpoint import CONFIG_FILE, Checkpoint, read_checkpoint
 from .model_card import model_card
 from .preview import MAX_FILE_BYTES, check_config
 from .reference import USUAL_FILE, InvalidReferenceError, parse_reference
@@ -46,6 +46,22 @@ class Publication:
         }
 
 
+def catalogue_entry(name: str, path: Path, checkpoint: Checkpoint) -> CatalogueEntry:
+    """The entry that describes a checkpoint's file, without a repository."""
+    provenance = checkpoint.provenance
+    return CatalogueEntry(
+        name=name,
+        network=checkpoint.config["network"],
+        file=path.name,
+        sha256=file_sha256(path),
+        bytes=path.stat().st_size,
+        licence=provenance.licence,
+        figures=provenance.metrics,
+        trained_on=provenance.trained_on,
+        note=provenance.note,
+    )
+
+
 def prepare(
     path: Path,
     repository: str,
@@ -82,18 +98,12 @@ def prepare(
     if path.stat().st_size > MAX_FILE_BYTES:
         raise ValueError(f"{path} has more than {MAX_FILE_BYTES} bytes, and nobody could download it with this program")
     name = name or reference.repository.partition("/")[2]
-    entry = CatalogueEntry(
-        name=name,
-        network=checkpoint.config["network"],
+    entry = replace(
+        catalogue_entry(name, path, checkpoint),
         file=f"{name}.safetensors",
-        sha256=file_sha256(path),
-        bytes=path.stat().st_size,
         licence=licence,
         repository=reference.repository,
         repository_file=USUAL_FILE,
-        figures=provenance.metrics,
-        trained_on=provenance.trained_on,
-        note=provenance.note,
     )
     shown = _pictures(pictures)
     card = model_card(name, checkpoint, entry, list(shown), datasets=datasets)

@@ -7,7 +7,7 @@ import torch
 from tqdm import tqdm
 
 from ..distributed import Team
-from ..options import RecipeError, TrainingOptions
+from ..options import KINDS, RecipeError, TrainingOptions
 from .frames import Frames
 from .gopro import find_gopro
 from .kernels import KernelBlur
@@ -29,7 +29,7 @@ def chosen_mix(options: TrainingOptions) -> dict[str, float]:
     Raises:
         RecipeError: No data is given, or data for a source that has no weight.
     """
-    given = [kind for kind in ("gopro", "pairs", "frames", "photos", "kernels") if getattr(options, kind)]
+    given = [kind for kind in KINDS if getattr(options, kind)]
     mix = {kind: options.mix.get(kind, 0.0) for kind in given}
     if without := [kind for kind in given if not mix[kind] > 0]:
         example = " ".join(f"{kind}={options.mix.get(kind, 1.0):g}" for kind in given)
