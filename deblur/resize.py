@@ -14,7 +14,7 @@ PyramidKernel = Literal["gaussian", "gaussian-torch7", "area", "bilinear", "bili
 Doubling = Literal["bilinear", "bilinear-legacy"]
 
 SKIMAGE_SIGMA = 2 / 3
-TORCH7_KERNEL = (0.2256, 0.5488, 0.2256)
+TORCH7_MIDDLE, TORCH7_SIDE = 0.5488, 0.2256
 
 
 def blur_symmetric(image: Tensor, sigma: float, radius: int) -> Tensor:
@@ -52,7 +52,8 @@ def halve_gaussian_torch7(image: Tensor) -> Tensor:
     the image by half a pixel of the result.
     """
     mean = image.mean(dim=(-2, -1), keepdim=True)
-    line = torch.tensor(TORCH7_KERNEL, dtype=image.dtype, device=image.device)
+    line = torch.full((3,), TORCH7_SIDE, dtype=image.dtype, device=image.device)
+    line.select(0, 1).fill_(TORCH7_MIDDLE)
     weight = torch.outer(line, line).expand(image.shape[1], 1, 3, 3)
     return F.conv2d(image - mean, weight, stride=2, padding=1, groups=image.shape[1]) + mean
 

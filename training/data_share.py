@@ -12,6 +12,7 @@ import torch
 
 from .data.mixture import batches
 from .data.sources import open_sources
+from .data.upload import upload
 from .distributed import join_team
 from .options import parse_options
 from .origin import device_name
@@ -36,7 +37,7 @@ def main() -> None:
     workers = options.workers if mixture.on_cpu else 0
     stream = batches(mixture, slots, options.crop, 0, WARM_UP + STEPS * (REPEATS + 1), workers)
     found = data_share(
-        lambda: next(stream).to(team.device, non_blocking=True),
+        lambda: upload(next(stream), team.device),
         lambda pairs: train_step(state, module, state.discriminator, pairs, options, slots),
         team.device,
         warm_up=WARM_UP,

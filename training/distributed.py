@@ -29,10 +29,13 @@ class Team:
         return range(self.rank * share, (self.rank + 1) * share)
 
     def agree(self, progress: float, stop: bool) -> tuple[float, bool]:
-        """Progress by the first process's clock, and whether any process was asked to stop."""
+        """Progress by the first process's clock, and whether any process was asked to stop.
+
+        The processes tell each other on the CPU, so that nobody waits for a GPU.
+        """
         if self.size == 1:
             return progress, stop
-        said = torch.tensor([progress if self.leads else 0.0, float(stop)], dtype=torch.float64, device=self._device())
+        said = torch.tensor([progress if self.leads else 0.0, float(stop)], dtype=torch.float64)
         distributed.all_reduce(said)
         progress, stops = said.tolist()
         return progress, stops > 0
@@ -41,22 +44,18 @@ class Team:
         """The mean of a tensor over the processes."""
         if self.size == 1:
             return values
-        total = values.to(self._device())
+        total = values.clone()
         distributed.all_reduce(total)
         return total / self.size
 
     def wait(self) -> None:
         """Returns when every process has come here."""
-        if self.size > 1:
-            distributed.barrier()
+        self.agree(0.0, False)
 
     def end(self) -> None:
         """Leaves the team."""
         if self.size > 1:
             distributed.destroy_process_group()
-
-    def _device(self) -> torch.device:
-        return self.device if distributed.get_backend() == "nccl" else torch.device("cpu")
 
 
 def join_team(device: str) -> Team:
@@ -83,5 +82,5 @@ def join_team(device: str) -> Team:
         chosen = torch.device("cpu" if device == "auto" else device)
     if size == 1:
         return Team(0, 1, chosen)
-    distributed.init_process_group("nccl" if wants_cuda else "gloo")
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if wants_cuda else "gloo")
     return Team(distributed.get_rank(), size, chosen)

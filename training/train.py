@@ -25,6 +25,7 @@ from weights import Checkpoint, Provenance, read_checkpoint, write_checkpoint
 from .data.augmentation import crop_patches
 from .data.mixture import Mixture, batches
 from .data.sources import open_sources
+from .data.upload import upload
 from .discriminator import PATCH, Discriminator
 from .distributed import Team, join_team
 from .log_writer import LogWriter, description
@@ -194,7 +195,7 @@ def fit(
             for optimiser in (state.optimiser, state.discriminator_optimiser):
                 for group in optimiser.param_groups if optimiser else ():
                     group["lr"] = rate
-            pairs = next(stream).to(team.device, non_blocking=True)
+            pairs = upload(next(stream), team.device)
             if not coarse_only:
                 pairs = crop_patches(pairs, options, state.step, slots)
             monitor.add(state.step, train_step(state, forward, judge, pairs, options, slots, coarse_only))

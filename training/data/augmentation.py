@@ -5,6 +5,7 @@ from torch import Tensor
 
 from ..options import Recipe
 from .source import numbered_rng
+from .upload import upload
 
 
 def crop_patches(pairs: Tensor, recipe: Recipe, step: int, slots: range) -> Tensor:
@@ -42,7 +43,7 @@ def augment(pairs: Tensor, recipe: Recipe, step: int, slots: range) -> tuple[Ten
     part = slice(slots.start, slots.stop)
 
     def on_device(values: Tensor) -> Tensor:
-        return values[part].to(device, non_blocking=True)
+        return upload(values[part], device)
 
     coins = torch.rand(batch, 6, generator=rng)
     orders = torch.rand(batch, 3, generator=rng).argsort(dim=1)

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from .cutout import cut_box, draw_place, soft_blob, soften
+from .cutout import cut_textured, soft_blob, soften
 from .development import Development, add_noise, develop, through_jpeg, to_light, to_uint8
 from .exposure import Layer, expose
 from .motion import Motion, Motions, MotionSettings, draw_extent, draw_motion, uniform
+from .upload import upload
 
 LARGEST_OBJECT = 1.1
 """Side of the largest object, relative to the longer side of the rendered image."""
@@ -143,12 +144,10 @@ def draw_scene(
     h, w = size
     scale = uniform(rng, settings.scale_min, 1.0)
     camera = draw_motion(settings.camera, draw_extent(settings.camera, rng), size, rng)
-    y, x = draw_place(pictures[0], h * scale, w * scale, rng)
     reach = math.ceil(settings.camera.extent_max) + BOX_MARGIN
-    top, left = round(y - h / 2) - reach, round(x - w / 2) - reach
-    box = cut_box(pictures[0], top, left, h + 2 * reach, w + 2 * reach).to(device)
-    light = soften(to_light(box, development), development.softness)
-    layers = [Layer(light, camera, _placement(scale, y - top - 0.5, x - left - 0.5))]
+    box, (y, x) = cut_textured(pictures[0], (h * scale, w * scale), (h + 2 * reach, w + 2 * reach), rng)
+    light = soften(to_light(upload(box, device), development), development.softness)
+    layers = [Layer(light, camera, _placement(scale, y - 0.5, x - 0.5))]
     count = int(torch.multinomial(torch.tensor(settings.objects), 1, generator=rng))
     for picture in pictures[1 : 1 + count]:
         motion = draw_motion(settings.object, draw_extent(settings.object, rng), size, rng)
@@ -175,7 +174,7 @@ def _draw_object(
     side = int(min(*picture.shape[-2:], scale * max(size) * uniform(rng, 0.25, LARGEST_OBJECT)))
     top, left = (int(torch.randint(length - side + 1, (), generator=rng)) for length in picture.shape[-2:])
     y, x = (uniform(rng, -0.55, 0.55) * length for length in size)
-    cut = picture[:, top : top + side, left : left + side].to(device)
+    cut = upload(picture[:, top : top + side, left : left + side], device)
     light = torch.zeros(4, largest, largest, device=device)
     light[:3, :side, :side] = soften(to_light(cut, development), development.softness)
     light[3, :side, :side] = soft_blob(side, rng, device)

@@ -5,35 +5,53 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .motion import uniform
+from .upload import upload
 
 PLACES_TRIED = 3
 
 
-def cut_box(picture: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
-    """``(C, height, width)`` part of a ``(C, h, w)`` picture, which is mirrored where the part goes beyond it."""
+def cut_box(picture: Tensor, top: int | Tensor, left: int | Tensor, height: int, width: int) -> Tensor:
+    """``(C, height, width)`` part of a ``(C, h, w)`` picture, which is mirrored where the part goes beyond it.
+
+    ``top`` and ``left`` may be tensors of one element on the picture's device.
+    """
     for dim, (start, length) in enumerate(((top, height), (left, width)), start=1):
         sides = picture.shape[dim]
-        if start >= 0 and start + length <= sides:
-            picture = picture.narrow(dim, start, length)
-        else:
-            index = torch.arange(start, start + length, device=picture.device) % (2 * sides)
-            picture = picture.index_select(dim, torch.minimum(index, 2 * sides - 1 - index))
+        index = (torch.arange(length, device=picture.device) + start) % (2 * sides)
+        picture = picture.index_select(dim, torch.minimum(index, 2 * sides - 1 - index))
     return picture
 
 
-def draw_place(picture: Tensor, height: float, width: float, rng: torch.Generator) -> tuple[float, float]:
-    """The centre, y and x at sub-pixel precision, of a random part of a ``(3, h, w)`` uint8 picture.
+def cut_textured(
+    picture: Tensor, seen: tuple[float, float], box: tuple[int, int], rng: torch.Generator
+) -> tuple[Tensor, tuple[float, float]]:
+    """A box around a random part of a picture.
 
-    Of several random places it is the one with the most texture: sky and blurred backgrounds teach nothing.
+    Of several random parts it is the one with the most texture: sky and blurred backgrounds teach nothing. The choice
+    is made on the picture's device and not told to the CPU, which would have to wait for it.
+
+    Args:
+        picture: ``(3, h, w)`` uint8.
+        seen: Height and width, in pixels, of the parts that are looked at; no larger than the picture is taken.
+        box: Height and width of the box, which is mirrored where it goes beyond the picture.
+        rng: Where the parts are drawn from, on the CPU.
+
+    Returns:
+        ``(3, *box)`` uint8 on the picture's device, and y and x in it of the part's centre, at sub-pixel precision.
     """
-    h, w = picture.shape[-2:]
-    half_h, half_w = min(height, h) / 2, min(width, w) / 2
-    places = [(uniform(rng, half_h, h - half_h), uniform(rng, half_w, w - half_w)) for _ in range(PLACES_TRIED)]
-    rows, columns = int(2 * half_h), int(2 * half_w)
-    parts = [cut_box(picture[1:2], int(y - half_h), int(x - half_w), rows, columns)[0, ::2, ::2] for y, x in places]
-    green = torch.stack(parts).float()
+    halves = [min(length, whole) / 2 for length, whole in zip(seen, picture.shape[-2:], strict=True)]
+    centres = [
+        [int(uniform(rng, half, whole - half)) for half, whole in zip(halves, picture.shape[-2:], strict=True)]
+        for _ in range(PLACES_TRIED)
+    ]
+    (half_h, half_w), rows, columns = map(int, halves), int(2 * halves[0]), int(2 * halves[1])
+    corners = [(y - half_h, x - half_w) for y, x in centres]
+    green = torch.stack([picture[1, y : y + rows : 2, x : x + columns : 2] for y, x in corners]).float()
     texture = green.diff(dim=1).abs().mean(dim=(1, 2)) + green.diff(dim=2).abs().mean(dim=(1, 2))
-    return places[int(texture.argmax())]
+    starts = upload(torch.tensor(centres) - torch.tensor(box) // 2, picture.device)
+    top, left = starts.index_select(0, texture.argmax(dim=0, keepdim=True)).unbind(dim=1)
+    place = (box[0] // 2 + uniform(rng, 0, 1), box[1] // 2 + uniform(rng, 0, 1))
+    return cut_box(picture, top, left, *box), place
 
 
 def soften(light: Tensor, deviation: float) -> Tensor:
@@ -54,7 +72,7 @@ def soften(light: Tensor, deviation: float) -> Tensor:
 def soft_blob(size: int, rng: torch.Generator, device: torch.device) -> Tensor:
     """``(size, size)`` opacity of a random shape with an edge a few pixels soft, empty at the border."""
     cells = int(torch.randint(4, 9, (), generator=rng))
-    noise = torch.randn(1, 1, cells, cells, generator=rng).to(device)
+    noise = upload(torch.randn(1, 1, cells, cells, generator=rng), device)
     stretch, edge = uniform(rng, 0.5, 2.0), uniform(rng, 0.5, 2.0) * 4 / size
     noise = F.interpolate(noise, size=(size, size), mode="bicubic", align_corners=True)[0, 0]
     axis = torch.linspace(-1, 1, size, device=device)

@@ -8,6 +8,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from .upload import upload
+
 SENSOR_GAMMA = 2.2
 """Exponent between an image's values and the light on the sensor, where its noise is."""
 
@@ -29,8 +31,8 @@ class Development:
 
 def to_light(values: Tensor, development: Development) -> Tensor:
     """``(3, h, w)`` uint8 as the float32 light that is averaged, 1 at white and above it in boosted highlights."""
-    table = (torch.arange(256, dtype=torch.float64) / 255).pow(development.gamma).float().to(values.device)
-    light = table[values.int()]
+    table = (torch.arange(256, dtype=torch.float64) / 255).pow(development.gamma).float()
+    light = upload(table, values.device)[values.int()]
     if development.boost > 1:
         clipped = ((values.amin(dim=0, keepdim=True).float() - 235) / 20).clamp(0, 1)
         light = light * (1 + (development.boost - 1) * clipped)

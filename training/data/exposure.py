@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .motion import Motion, Motions, frames_needed
+from .upload import upload
 
 FRAMES_AT_ONCE = 4
 PIXELS_AT_ONCE = {"cpu": 2**20}
@@ -61,7 +62,7 @@ def expose(exposures: Sequence[Sequence[Layer]], size: tuple[int, int], device: 
         members.sort(key=lambda index: -frames[index])
         for start in range(0, len(members), at_once):
             part = members[start : start + at_once]
-            order = torch.tensor(part, device=device)
+            order = upload(torch.tensor(part), device)
             blurry[order], sharp[order] = _expose_alike(
                 [exposures[i] for i in part], [frames[i] for i in part], size, device
             )
@@ -88,7 +89,7 @@ def _expose_alike(
         chunk = slice(start, start + FRAMES_AT_ONCE)
         lines = [(columns[:active, chunk], rows[:active, chunk]) for columns, rows in moving]
         total[:active] += _composite([picture[:active] for picture in pictures], lines).sum(dim=2)
-    average = total / torch.tensor(frames, dtype=torch.float32, device=device).view(-1, 1, 1, 1)
+    average = total / upload(torch.tensor(frames, dtype=torch.float32), device).view(-1, 1, 1, 1)
     return average, _composite(pictures, still)[:, :, 0]
 
 
@@ -105,7 +106,7 @@ def _lines(maps: Tensor, size: tuple[int, int], pictures: Tensor, device: torch.
     y = torch.arange(h, dtype=torch.float64) - (h - 1) / 2
     columns = maps[..., 0, None, None] * x
     rows = maps[..., 1, None, None] * y[:, None] + maps[..., 2, None, None]
-    return columns.float().to(device), rows.float().to(device)
+    return upload(columns.float(), device), upload(rows.float(), device)
 
 
 def _composite(pictures: list[Tensor], lines: list[tuple[Tensor, Tensor]]) -> Tensor:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from .cutout import cut_box, draw_place
+from .cutout import cut_textured
 from .motion import Motion, MotionSettings, draw_extent, draw_motion
 from .source import numbered_rng
+from .upload import upload
 
 STEPS_PER_PIXEL = 16
 
@@ -131,12 +132,11 @@ class KernelBlur:
         for number in numbers:
             rng = numbered_rng(self.seed, "convolution", number)
             picture = self.photographs[int(torch.randint(len(self.photographs), (), generator=rng))]
-            y, x = draw_place(picture, size, size, rng)
-            top, left = round(y - size / 2) - radius, round(x - size / 2) - radius
-            parts.append(cut_box(picture, top, left, size + 2 * radius, size + 2 * radius).to(device))
+            side = size + 2 * radius
+            parts.append(upload(cut_textured(picture, (size, size), (side, side), rng)[0], device))
             kernel = int(torch.randint(self.settings.count, (), generator=rng))
             kernels.append(motion_kernel(kernel, self.settings, self.seed))
         images = torch.stack(parts)
-        blurry = convolve(images.float(), torch.stack(kernels).to(device))
+        blurry = convolve(images.float(), upload(torch.stack(kernels), device))
         sharp = images[:, :, radius : radius + size, radius : radius + size]
         return torch.cat((blurry.round().clamp(0, 255).to(torch.uint8), sharp), dim=1)

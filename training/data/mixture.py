@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from .source import Source, numbered_rng
+from .upload import upload
 from .workers import prepare_worker
 
 
@@ -30,7 +31,7 @@ class Mixture:
         description: str = "",
     ) -> None:
         self.sources, self.batch, self.seed, self.description = dict(sources), batch, seed, description
-        self.weights = torch.tensor([weights[name] for name in self.sources])
+        self.weights = torch.tensor([weights[name] for name in self.sources], dtype=torch.float32)
 
     @property
     def on_cpu(self) -> bool:
@@ -58,8 +59,9 @@ class Mixture:
             if chosen:
                 drawn.append(source.draw([step * self.batch + slot for slot in chosen], size))
                 places += [slot - slots.start for slot in chosen]
-        patches = torch.cat([patch.to(drawn[0].device) for patch in drawn])
-        return patches[torch.tensor(places).argsort().to(patches.device)]
+        device = next((patch.device for patch in drawn if patch.is_cuda), drawn[0].device)
+        patches = torch.cat([upload(patch, device) for patch in drawn])
+        return patches[upload(torch.tensor(places).argsort(), device)]
 
 
 class _Batches(Dataset[Tensor]):
