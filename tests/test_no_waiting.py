@@ -13,6 +13,7 @@ import torch
 from deblur import PRESETS, build_network, restore, restore_tiled
 from tests.conftest import SMALL
 from tests.pretend_cuda import DEVICE, pretend_cuda
+from tests.small_run import OPTIONS, TINY
 from training.data.frames import Frames
 from training.data.kernels import KernelBlur, KernelSettings
 from training.data.mixture import Mixture
@@ -22,6 +23,7 @@ from training.data.store import ImageStore
 from training.data.virtual_camera import VirtualCamera
 from training.options import TrainingOptions, read_recipe
 from training.step import Restoration, train_step
+from training.teacher import Teacher
 from training.train import setup
 
 
@@ -63,6 +65,18 @@ def test_a_step(recipe, network, tmp_path, monkeypatch):
         assert not cuda.waits
         assert all(loss.is_cuda and bool(loss.isfinite()) for loss in losses.values())
         assert all(tensor.is_cuda for tensor in state.average.values())
+
+
+def test_a_step_with_a_teacher(monkeypatch):
+    options = replace(OPTIONS, noise=0.0, distillation=0.5, deterministic=False)
+    monkeypatch.setitem(PRESETS, "tiny", TINY)
+    with pretend_cuda() as cuda:
+        teacher = Teacher(build_network(SMALL["scale-recurrent"]).to(DEVICE), "bfloat16", "")
+        state = setup(options, DEVICE)
+        pairs = torch.randint(256, (4, 6, 16, 16), dtype=torch.uint8, device=DEVICE)
+        cuda.waits.clear()
+        train_step(state, Restoration(state.network), None, pairs, options, range(4), teacher=teacher)
+        assert not cuda.waits
 
 
 def sources(device):

@@ -94,7 +94,7 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, stop):
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
 
 
-def interrupted(options, stop):
+def interrupted(options, stop, device=ALONE.device):
     source = mixture(options)
     draw = source.draw
 
@@ -104,8 +104,8 @@ def interrupted(options, stop):
         return draw(step, *arguments)
 
     source.draw = draw_until_stopped
-    state = setup(options, ALONE.device)
-    fit(state, replace(options, save_steps=1), source, ALONE, LogWriter(options.output, state.step, {}))
+    state, team = setup(options, device), Team(0, 1, device)
+    fit(state, replace(options, save_steps=1), source, team, LogWriter(options.output, state.step, {}))
 
 
 def test_a_run_killed_at_random_moments_is_the_run_that_was_not(tmp_path, processes):
@@ -203,10 +203,10 @@ def test_coarse_scales_can_be_trained_alone(monkeypatch):
 def test_the_first_part_of_a_run_can_leave_out_the_finest_scale(tmp_path, monkeypatch):
     sizes, phases = [], []
 
-    def watch(state, forward, judge, pairs, options, slots, coarse_only):
+    def watch(state, forward, judge, pairs, options, slots, coarse_only, teacher):
         sizes.append(pairs.shape[-1])
         phases.append(coarse_only)
-        return train_step(state, forward, judge, pairs, options, slots, coarse_only)
+        return train_step(state, forward, judge, pairs, options, slots, coarse_only, teacher)
 
     monkeypatch.setattr("training.train.train_step", watch)
     train(tmp_path, coarse_only=0.5)

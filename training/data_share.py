@@ -17,6 +17,7 @@ from .distributed import join_team
 from .options import parse_options
 from .origin import device_name
 from .step import Restoration, train_step
+from .teacher import open_teacher
 from .throughput import data_share
 from .train import setup
 
@@ -30,6 +31,7 @@ def main() -> None:
         torch.backends.cudnn.benchmark = True
         # Nothing of the run's own folder is read, and patches are those of the run's later part.
         state = setup(replace(options, output=options.output / "none"), team.device)
+        teacher = open_teacher(options, team.device)
         mixture = open_sources(options, team)
     except (OSError, ValueError, RuntimeError) as error:
         sys.exit(f"training.data_share: {error}")
@@ -38,7 +40,7 @@ def main() -> None:
     stream = batches(mixture, slots, options.crop, 0, WARM_UP + STEPS * (REPEATS + 1), workers)
     found = data_share(
         lambda: upload(next(stream), team.device),
-        lambda pairs: train_step(state, module, state.discriminator, pairs, options, slots),
+        lambda pairs: train_step(state, module, state.discriminator, pairs, options, slots, teacher=teacher),
         team.device,
         warm_up=WARM_UP,
         steps=STEPS,

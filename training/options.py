@@ -69,6 +69,8 @@ class Recipe:
     """Weight of the adversarial term; 0 trains without a discriminator."""
     discriminator: Literal["table", "code"] = "table"
     """Discriminator of Nah et al. 2017: table 1 of the paper, or the official codes' one layer more."""
+    distillation: float = 0.0
+    """Share of the loss that compares with the teacher's result in place of the sharp image."""
 
     optimiser: Literal["adam", "adamw"] = "adam"
     """Optimiser."""
@@ -137,7 +139,7 @@ class Recipe:
                 raise RecipeError(f"{name}: expected at least 1, found {getattr(self, name)}")
         if self.batch % self.accumulate:
             raise RecipeError(f"accumulate: {self.accumulate} does not divide the batch of {self.batch}")
-        for name in ("warmup", "coarse_only", "saturation_probability", "identity_probability"):
+        for name in ("warmup", "coarse_only", "saturation_probability", "identity_probability", "distillation"):
             if not 0 <= getattr(self, name) <= 1:
                 raise RecipeError(f"{name}: expected a number from 0 to 1, found {getattr(self, name)}")
         if not 0 <= self.average_decay < 1:
@@ -170,6 +172,8 @@ class TrainingOptions(Recipe):
     """Number of validation pairs, spread evenly over the folder."""
     initial: Path | None = None
     """Checkpoint whose weights the training starts from."""
+    teacher: Path | None = None
+    """Checkpoint of a trained network that this one learns from; see ``distillation``."""
     max_minutes: float = math.inf
     """Training time after which the schedule ends, however many steps that is."""
     device: str = "auto"

@@ -8,13 +8,14 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from deblur import Network
-from deblur.commands.restore import DTYPES
 
 from .data.augmentation import augment
 from .distributed import Team
 from .losses import discriminator_loss, generator_loss, multi_scale_loss
 from .options import Recipe, TrainingOptions
+from .precision import autocast
 from .state import TrainingState, update_average
+from .teacher import Teacher
 
 
 class Restoration(nn.Module):
@@ -57,6 +58,7 @@ def train_step(
     options: TrainingOptions,
     slots: range,
     coarse_only: bool = False,
+    teacher: Teacher | None = None,
 ) -> dict[str, Tensor]:
     """One optimiser step on this process's part of a batch.
 
@@ -68,6 +70,7 @@ def train_step(
         options: The recipe.
         slots: Which patches of the batch these are.
         coarse_only: Train the coarser scales only.
+        teacher: Network to learn from beside the sharp images.
 
     Returns:
         Losses by name, scalars on the device, not waited for.
@@ -85,7 +88,12 @@ def train_step(
         with forward.no_sync() if unsynchronised else nullcontext():  # type: ignore[operator]
             restored = _restore(state, forward, blurry_part, options, coarse_only)
             targets = state.network.pyramid(sharp_part)[1 if coarse_only else 0 :]
-            loss = multi_scale_loss(restored, targets, options) / len(parts)
+            loss = multi_scale_loss(restored, targets, options)
+            if teacher is not None:
+                loss = torch.lerp(
+                    loss, _distilled(restored, teacher(blurry_part, coarse_only), options), options.distillation
+                )
+            loss = loss / len(parts)
             total = total + loss.detach()
             if judge is not None and not coarse_only:
                 adversarial = _judge(state, judge, restored[0], sharp_part, options)
@@ -100,6 +108,12 @@ def train_step(
     return {"loss": total} | {name: value.detach() for name, value in adversarial.items()}
 
 
+def _distilled(restored: Sequence[Tensor], taught: Sequence[Tensor], recipe: Recipe) -> Tensor:
+    """The loss against the teacher's result, on the scales that both networks have."""
+    common = min(len(restored), len(taught))
+    return multi_scale_loss(restored[:common], taught[:common], recipe)
+
+
 def clip_gradients(network: Network, recipe: Recipe) -> None:
     """Clips the gradients of the recurrent cell, then those of the whole network, to their global norms."""
     if recipe.cell_gradient_norm > 0:
@@ -110,15 +124,11 @@ def clip_gradients(network: Network, recipe: Recipe) -> None:
         nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_norm)
 
 
-def _autocast(device: torch.device, recipe: Recipe) -> torch.autocast:
-    return torch.autocast(device.type, DTYPES[recipe.precision], enabled=recipe.precision != "float32")
-
-
 def _restore(
     state: TrainingState, forward: nn.Module, blurry: Tensor, recipe: Recipe, coarse_only: bool
 ) -> tuple[Tensor, ...]:
     levels = state.network.pyramid(blurry)
-    with _autocast(blurry.device, recipe):
+    with autocast(blurry.device, recipe.precision):
         return forward(levels, coarse_only)
 
 
@@ -130,14 +140,14 @@ def _judge(
     assert discriminator is not None
     assert optimiser is not None
     restored = restored.float()
-    with _autocast(restored.device, recipe):
+    with autocast(restored.device, recipe.precision):
         verdict = judge(torch.cat((restored.detach(), sharp)))
     loss = discriminator_loss(*verdict.float().chunk(2))
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     optimiser.step()
     discriminator.requires_grad_(False)
-    with _autocast(restored.device, recipe):
+    with autocast(restored.device, recipe.precision):
         verdict = discriminator(restored)
     discriminator.requires_grad_(True)
     return {"generator": generator_loss(verdict.float()), "discriminator": loss.detach()}

@@ -34,6 +34,7 @@ from .report import write_report
 from .schedule import learning_rate
 from .state import TrainingState, load_state, save_state, state_folders
 from .step import Restoration, distribute, train_step
+from .teacher import Teacher, open_teacher
 from .validation import Validation, open_validation, validate
 
 EXPLOSION = 100.0
@@ -163,6 +164,7 @@ def fit(
     team: Team,
     log: LogWriter | None = None,
     validation: Validation | None = None,
+    teacher: Teacher | None = None,
 ) -> None:
     """Trains to the end of the schedule; saves as it goes, and when it is interrupted.
 
@@ -198,7 +200,7 @@ def fit(
             pairs = upload(next(stream), team.device)
             if not coarse_only:
                 pairs = crop_patches(pairs, options, state.step, slots)
-            monitor.add(state.step, train_step(state, forward, judge, pairs, options, slots, coarse_only))
+            monitor.add(state.step, train_step(state, forward, judge, pairs, options, slots, coarse_only, teacher))
             bar.update()
             if state.step - logged >= options.log_steps:
                 losses, now = monitor.look(), time.monotonic()
@@ -282,14 +284,17 @@ def run(options: TrainingOptions) -> None:
     torch.set_float32_matmul_precision("high")
     options.output.mkdir(parents=True, exist_ok=True)
     state = setup(options, team.device)
+    teacher = open_teacher(options, team.device)
     check_disk(state, options.output)
     validation = open_validation(options) if team.leads and options.validation else None
     mixture = open_sources(options, team)
+    if teacher:
+        mixture.description += f"; results of {teacher.description}"
     log = None
     if team.leads:
         log = LogWriter(options.output, state.step, description(options.recipe, team.device, team.size))
     try:
-        fit(state, options, mixture, team, log, validation)
+        fit(state, options, mixture, team, log, validation, teacher)
     finally:
         if log:
             log.close()

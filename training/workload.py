@@ -13,6 +13,7 @@ from deblur.commands.restore import DTYPES
 from deblur.cost import macs
 
 from .official import RGB_RANGE, load_official
+from .precision import autocast
 
 OFFICIAL = "DeepDeblur-PyTorch"
 OFFICIAL_PRESET = "multi-scale-k3"
@@ -89,7 +90,7 @@ def _ours(workload: Workload, device: torch.device, blurry: torch.Tensor, sharp:
 
     def step() -> None:
         levels, targets = network.pyramid(blurry), network.pyramid(sharp)
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        with autocast(device, workload.dtype):
             outputs = forward(levels)
         loss = sum(F.l1_loss(output.float(), target) for output, target in zip(outputs, targets, strict=True))
         optimiser.zero_grad(set_to_none=True)
@@ -122,7 +123,7 @@ def _official(
 
     def step() -> None:
         optimiser.zero_grad()
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        with autocast(device, workload.dtype):
             loss = official.loss(official.network(list(levels)), targets)
         scaler.scale(loss).backward()
         scaler.step(optimiser)
