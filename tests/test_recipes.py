@@ -23,6 +23,7 @@ def test_every_recipe_can_be_used_and_says_where_it_comes_from(name):
     options = parse_options([name])
     assert options.recipe == name
     assert options.preset in PRESETS
+    assert options.largest_patch <= options.rendering or not {"photos", "kernels"} & set(options.mix)
     assert 0 <= learning_rate(options, 0.0) <= options.learning_rate
     assert learning_rate(options, 0.999) <= options.learning_rate
     head = (RECIPES_FOLDER / f"{name}.toml").read_text(encoding="utf-8").split("\n\n")[0]

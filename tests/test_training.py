@@ -22,7 +22,7 @@ from training.options import Recipe
 from training.shards import read_shards
 from training.state import state_folders, update_average
 from training.step import Restoration, clip_gradients, train_step
-from training.train import DivergenceError, check_disk, fit, setup
+from training.train import DivergenceError, check_disk, fit, main, setup
 from weights import read_checkpoint
 
 ALONE = Team(0, 1, torch.device("cpu"))
@@ -370,6 +370,16 @@ def test_training_can_start_from_weights(tmp_path, monkeypatch):
 def test_options_that_do_not_go_together_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         setup(replace(OPTIONS, **fields), ALONE.device)
+
+
+def test_a_device_without_enough_memory_is_explained(monkeypatch):
+    def fill(options):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore about it.")
+
+    monkeypatch.setattr("training.train.run", fill)
+    monkeypatch.setattr("sys.argv", ["training.train", "modern"])
+    with pytest.raises(SystemExit, match=r"Tried to allocate 2.00 GiB. Split the batch with --accumulate 2"):
+        main()
 
 
 def test_a_missing_cuda_device_is_explained(monkeypatch):

@@ -70,7 +70,7 @@ def measure(
         with PeakMemory(device) as memory:
             call = prepare(workload, device, checkout)
             timing = time_calls(call, device, repeats=repeats, seconds=seconds)
-    except torch.OutOfMemoryError:
+    except torch.cuda.OutOfMemoryError:
         return Measurement(workload, failure="out of memory")
     tflops = workload.operations / timing.median / TERA
     return Measurement(

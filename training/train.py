@@ -306,6 +306,11 @@ def main() -> None:
     options = parse_options()
     try:
         run(options)
+    except torch.cuda.OutOfMemoryError as error:
+        sys.exit(
+            f"training.train: {str(error).splitlines()[0]} Split the batch with --accumulate 2 or more, or give a "
+            "smaller --batch or --crop; the last saved state is as it was"
+        )
     except (RecipeError, DivergenceError, ValueError, OSError, RuntimeError) as error:
         sys.exit(f"training.train: {error}")
 
