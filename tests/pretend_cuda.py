@@ -43,6 +43,11 @@ class PretendCuda:
         self._storages[storage._cdata] = StorageWeakRef(storage)  # a weak reference keeps the address from being reused
         return tensor
 
+    def leave(self, tensor: Tensor) -> Tensor:
+        """The tensor, from now on on the CPU."""
+        self._storages.pop(tensor.untyped_storage()._cdata, None)
+        return tensor
+
     def pin(self, tensor: Tensor) -> Tensor:
         pinned = tensor.clone()
         self._pinned[pinned.untyped_storage()._cdata] = StorageWeakRef(pinned.untyped_storage())
@@ -142,7 +147,7 @@ class _Functions(TorchFunctionMode):
         if held or not (non_blocking and (small or cuda.is_pinned(tensor))):
             cuda.wait("copy")
         moved = torch.Tensor.to(tensor.detach(), "cpu", *options, **kwargs | {"copy": True})
-        return cuda.take(moved) if target else moved
+        return cuda.take(moved) if target else cuda.leave(moved)
 
 
 class _Operations(TorchDispatchMode):

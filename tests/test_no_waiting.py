@@ -4,6 +4,7 @@ The device is pretended, see :mod:`tests.pretend_cuda`. Devices that do not matc
 """
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 
 from deblur import PRESETS, build_network, restore, restore_tiled
 from tests.conftest import SMALL
+from tests.noise_images import write_image, write_pair
 from tests.pretend_cuda import DEVICE, pretend_cuda
 from tests.small_run import OPTIONS, TINY
 from training.data.frames import Frames
@@ -21,10 +23,11 @@ from training.data.pairs import Pairs
 from training.data.reuse import Reuse
 from training.data.store import ImageStore
 from training.data.virtual_camera import VirtualCamera
-from training.options import TrainingOptions, read_recipe
+from training.options import TrainingOptions, parse_options, read_recipe
 from training.step import Restoration, train_step
 from training.teacher import Teacher
-from training.train import setup
+from training.train import run, setup
+from weights import read_checkpoint
 
 
 def picture(seed, channels=3, height=150, width=170):
@@ -116,6 +119,28 @@ def test_a_mixture_of_images_on_the_device_and_in_memory():
         assert all(patch.is_cuda for patch in patches)
 
 
+def test_a_whole_run_waits_only_where_it_logs_saves_and_measures(tmp_path, monkeypatch):
+    monkeypatch.setitem(PRESETS, "tiny", TINY)
+    pretended = {"is_available": lambda: True, "set_device": lambda device: None, "get_device_name": lambda _: "none"}
+    for name, function in (pretended | {"mem_get_info": lambda _: (10**9, 10**9)}).items():
+        monkeypatch.setattr(torch.cuda, name, function)
+    for number in range(4):
+        write_image(tmp_path / f"photographs/{number}.png", (80, 90), number)
+        write_pair(tmp_path / "pairs", f"{number}.png", size=(70, 70))
+        write_pair(tmp_path / "held", f"held-{number}.png", size=(70, 70))
+    folders = {"--photos": "photographs", "--pairs": "pairs", "--validation": "held", "--output": "run"}
+    arguments = [word for option, name in folders.items() for word in (option, str(tmp_path / name))]
+    arguments += ["--preset", "tiny", "--crop", "32", "--batch", "4", "--rendering", "64", "--window", "16"]
+    arguments += ["--coarse-only", "0.3", "--device", "cuda", "--save-steps", "4"]
+    with pretend_cuda() as cuda:
+        for steps in ("5", "10"):
+            run(parse_options(["modern", *arguments, "--steps", steps]))
+    assert read_checkpoint(tmp_path / "run/tiny.safetensors").provenance.step == 10
+    allowed = ("train", "state", "shards", "validation", "figures", "log_writer", "store", "checkpoint", "image_file")
+    assert cuda.waits
+    assert {Path(wait.split(":")[0]).stem for wait in cuda.waits} <= set(allowed)
+
+
 def test_restoring(small_config):
     torch.manual_seed(0)
     with pretend_cuda() as cuda:
@@ -133,6 +158,9 @@ def test_the_pretended_device_tells_devices_apart_and_notes_waits():
         with pytest.raises(RuntimeError, match="on the CPU"):
             _ = here + there
         assert not cuda.waits
+        with pytest.raises(RuntimeError, match="on the CPU"):
+            _ = there + there.cpu()
+        cuda.waits.clear()
         for number, wait in enumerate(
             (
                 lambda: float(there.sum()),
