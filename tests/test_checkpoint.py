@@ -194,7 +194,7 @@ METADATA = b'"__metadata__":{"format":"motion-deblur 1","config":"{}"}'
         (b'{%s,"a\\u001b":%s}' % (METADATA, ENTRY), "unprintable characters"),
         (b"[" * 100_000, "nested too deep"),
         (b'{"a":' * 100_000, "nested too deep"),
-        (b"[]", "no JSON object"),
+        (b"[]", "its header is not a JSON object, but list"),
         (
             b'{%s,"a":%s}' % (METADATA, ENTRY.replace(b"[2]", b"[99999999999999999999]")),
             "not a complete safetensors file",

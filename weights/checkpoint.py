@@ -101,6 +101,21 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     return Checkpoint(config, state_dict, provenance)
 
 
+def parse_object(what: str, text: str | bytes) -> dict[str, Any]:
+    """A JSON object from a file of unknown origin.
+
+    Raises:
+        CheckpointError: It is something else; the message begins with ``what``.
+    """
+    try:
+        value = parse_json(text)
+    except ValueError as error:
+        raise CheckpointError(f"{what} is not JSON to rely on ({error})") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{what} is not a JSON object, but {type(value).__name__}")
+    return value
+
+
 def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     """Writes a checkpoint; the file appears under its name only when it is complete."""
     metadata = {
@@ -149,15 +164,7 @@ def _read_header(path: Path) -> dict[str, Any]:
             f"{path} has a header of {length} bytes, and checkpoints of this project have at most {MAX_HEADER_BYTES}; "
             "it is a file of another kind"
         )
-    try:
-        header = parse_json(content)
-    except ValueError as error:
-        raise CheckpointError(
-            f"{path} is not a safetensors file: its header is not JSON to rely on ({error})"
-        ) from error
-    if not isinstance(header, dict):
-        raise CheckpointError(f"{path} is not a safetensors file: its header is no JSON object")
-    return header
+    return parse_object(f"{path} is not a safetensors file: its header", content)
 
 
 def _check_tensors(path: Path, header: dict[str, Any]) -> None:
@@ -188,8 +195,8 @@ def _parse_metadata(path: Path, metadata: dict[str, str]) -> tuple[dict[str, Any
         raise CheckpointError(
             f"{path} has version {version} of the format and this program knows {FORMAT_VERSION}; update it"
         )
-    config = _parse_object(path, "configuration", metadata["config"])
-    provenance = _parse_object(path, "provenance", metadata.get("provenance", "{}"))
+    config = parse_object(f"{path}: the configuration in the header", metadata["config"])
+    provenance = parse_object(f"{path}: the provenance in the header", metadata.get("provenance", "{}"))
     known = {entry.name: entry.type for entry in fields(Provenance)}
     if unknown := sorted(set(provenance) - set(known)):
         raise CheckpointError(f"{path}: unknown provenance key {', '.join(map(ascii, unknown))[:MAX_SHOWN]}")
@@ -217,14 +224,4 @@ def _read_config_file(path: Path) -> dict[str, Any]:
         text = beside.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise CheckpointError(f"{beside} is not text in UTF-8 ({error})") from error
-    return _parse_object(beside, "configuration", text, place="file")
-
-
-def _parse_object(path: Path, what: str, text: str, place: str = "header") -> dict[str, Any]:
-    try:
-        value = parse_json(text)
-    except ValueError as error:
-        raise CheckpointError(f"{path}: the {what} in the {place} is not JSON to rely on ({error})") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path}: the {what} in the {place} is not a JSON object, but {type(value).__name__}")
-    return value
+    return parse_object(f"{beside}: the configuration in the file", text)

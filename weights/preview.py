@@ -1,9 +1,7 @@
 """The start of a checkpoint file on the Hub: what can be known of it before the rest is downloaded."""
 
-from typing import Any
-
-from .checkpoint import FORMAT_NAME, MAX_HEADER_BYTES, PICKLE_STARTS, CheckpointError
-from .header import METADATA, parse_json
+from .checkpoint import FORMAT_NAME, MAX_HEADER_BYTES, PICKLE_STARTS, CheckpointError, parse_object
+from .header import METADATA
 
 NETWORKS = ("multi-scale", "scale-recurrent", "deblurnet")
 """The networks that this version can build."""
@@ -45,7 +43,7 @@ def header_config(name: str, header: bytes) -> str | None:
     Raises:
         CheckpointError: The header is not that of a safetensors file, or of another program's checkpoints.
     """
-    metadata = _json(f"the header of {name}", header).get(METADATA, {})
+    metadata = parse_object(f"the header of {name}", header).get(METADATA, {})
     if not isinstance(metadata, dict) or not {"format", "config"} <= set(metadata):
         return None
     if str(metadata["format"]).partition(" ")[0] != FORMAT_NAME:
@@ -55,19 +53,9 @@ def header_config(name: str, header: bytes) -> str | None:
 
 def check_config(name: str, text: str | bytes) -> None:
     """Raises CheckpointError unless a configuration is a JSON object that names a known network."""
-    network = _json(f"the configuration of {name}", text).get("network")
+    network = parse_object(f"the configuration of {name}", text).get("network")
     if network not in NETWORKS:
         raise CheckpointError(
             f"{name} is for the network {network!r}, and this version knows {', '.join(NETWORKS)}. "
             "It belongs to another program, or to a newer version of this one"
         )
-
-
-def _json(what: str, text: str | bytes) -> dict[str, Any]:
-    try:
-        parsed = parse_json(text)
-    except ValueError as error:
-        raise CheckpointError(f"{what} is not JSON ({error}), so it is no checkpoint of this project") from error
-    if not isinstance(parsed, dict):
-        raise CheckpointError(f"{what} is not a JSON object, so it is no checkpoint of this project")
-    return parsed
