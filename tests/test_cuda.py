@@ -11,9 +11,9 @@ from deblur import PRESETS
 from tests.noise_images import write_image, write_pair
 from tests.small_run import OPTIONS, TINY, train
 from tests.test_training import assert_same_run, interrupted, losses
+from training.command_line import parse_options
 from training.data.camera import CameraSettings
 from training.data.virtual_camera import VirtualCamera
-from training.options import parse_options
 from training.step import Restoration, train_step
 from training.train import run, setup
 

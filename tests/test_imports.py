@@ -19,7 +19,7 @@ ALLOWED = {
     "training/data/video.py": {"av", "numpy", "torch"},
     "training/data/flow.py": {"cv2", "numpy", "torch"},
     "training/statistics.py": {"matplotlib", "torch", "tqdm", "deblur"},
-    "training/options.py": {"tomli"},
+    "training/recipe_file.py": {"tomli"},
     "training/curves.py": {"matplotlib"},
     "training": {"torch", "numpy", "PIL", "tqdm", "safetensors", "deblur", "weights"},
     "__init__.py": {"comfy_api", "comfyui_version", "folder_paths", "nodes"},

@@ -16,6 +16,7 @@ from tests.conftest import SMALL
 from tests.noise_images import write_image, write_pair
 from tests.pretend_cuda import DEVICE, pretend_cuda
 from tests.small_run import OPTIONS, TINY
+from training.command_line import parse_options
 from training.data.frames import Frames
 from training.data.kernels import KernelBlur, KernelSettings
 from training.data.mixture import Mixture
@@ -23,7 +24,8 @@ from training.data.pairs import Pairs
 from training.data.reuse import Reuse
 from training.data.store import ImageStore
 from training.data.virtual_camera import VirtualCamera
-from training.options import TrainingOptions, parse_options, read_recipe
+from training.options import TrainingOptions
+from training.recipe_file import read_recipe
 from training.step import Restoration, train_step
 from training.teacher import Teacher
 from training.train import run, setup

@@ -6,15 +6,9 @@ from pathlib import Path
 import pytest
 
 from deblur import PRESETS
-from training.options import (
-    RECIPES_FOLDER,
-    Recipe,
-    RecipeError,
-    TrainingOptions,
-    parse_options,
-    read_recipe,
-    recipe_names,
-)
+from training.command_line import parse_options
+from training.options import Recipe, RecipeError, TrainingOptions
+from training.recipe_file import RECIPES_FOLDER, read_recipe, recipe_names
 from training.schedule import learning_rate
 
 

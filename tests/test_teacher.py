@@ -9,8 +9,9 @@ import torch
 from deblur import PRESETS, ScaleRecurrentConfig, build_network, config_to_dict
 from tests.noise_images import write_pair
 from tests.small_run import OPTIONS, TINY
+from training.command_line import parse_options
 from training.losses import multi_scale_loss
-from training.options import RecipeError, parse_options
+from training.options import RecipeError
 from training.step import Restoration, train_step
 from training.teacher import open_teacher
 from training.train import run, setup

@@ -10,11 +10,11 @@ from dataclasses import asdict, replace
 
 import torch
 
+from .command_line import parse_options
 from .data.mixture import batches
 from .data.sources import open_sources
 from .data.upload import upload
 from .distributed import join_team
-from .options import parse_options
 from .origin import device_name
 from .step import Restoration, train_step
 from .teacher import open_teacher

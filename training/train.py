@@ -22,6 +22,7 @@ from tqdm import tqdm
 from deblur import build_network, config_to_dict, preset
 from weights import Checkpoint, Provenance, read_checkpoint, write_checkpoint
 
+from .command_line import parse_options
 from .data.augmentation import crop_patches
 from .data.mixture import Mixture, batches
 from .data.sources import open_sources
@@ -29,7 +30,7 @@ from .data.upload import upload
 from .discriminator import PATCH, Discriminator
 from .distributed import Team, join_team
 from .log_writer import LogWriter, description
-from .options import RecipeError, TrainingOptions, parse_options
+from .options import RecipeError, TrainingOptions
 from .report import write_report
 from .schedule import learning_rate
 from .state import TrainingState, load_state, save_state, state_folders
