@@ -7,15 +7,13 @@ A run that was stopped, or killed, goes on from its last saved state when it is 
 import json
 import math
 import shutil
-import signal
-import statistics
 import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.amp.grad_scaler import GradScaler
 from tqdm import tqdm
 
@@ -29,7 +27,9 @@ from .data.sources import open_sources
 from .data.upload import upload
 from .discriminator import PATCH, Discriminator
 from .distributed import Team, join_team
+from .interruption import Interruption
 from .log_writer import LogWriter, description
+from .monitor import DivergenceError, LossMonitor
 from .options import RecipeError, TrainingOptions
 from .report import write_report
 from .schedule import learning_rate
@@ -37,13 +37,6 @@ from .state import TrainingState, load_state, save_state, state_folders
 from .step import Restoration, distribute, train_step
 from .teacher import Teacher, open_teacher
 from .validation import Validation, open_validation, validate
-
-EXPLOSION = 100.0
-"""A loss this many times the usual one of the run ends it."""
-
-
-class DivergenceError(FloatingPointError):
-    """A loss that is not finite or explodes; the last saved state is as it was."""
 
 
 def setup(options: TrainingOptions, device: torch.device) -> TrainingState:
@@ -95,62 +88,6 @@ def _optimiser(module: nn.Module, options: TrainingOptions) -> torch.optim.Optim
         weight_decay=options.weight_decay,
         fused=next(module.parameters()).device.type == "cuda" or None,
     )
-
-
-class Interruption:
-    """Notices SIGTERM and SIGINT while it is open, so that the run can save and end."""
-
-    SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-    def __enter__(self) -> "Interruption":
-        self.asked = False
-        self._before = [signal.signal(number, self._ask) for number in self.SIGNALS]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in zip(self.SIGNALS, self._before, strict=True):
-            signal.signal(number, handler)
-
-    def _ask(self, *_: object) -> None:
-        self.asked = True
-
-
-class LossMonitor:
-    """Losses since the last look at them, left on the device so that no step waits for the one before."""
-
-    def __init__(self, team: Team) -> None:
-        self._team = team
-        self._steps: list[int] = []
-        self._values: list[dict[str, Tensor]] = []
-        self._usual: list[float] = []
-
-    def add(self, step: int, values: dict[str, Tensor]) -> None:
-        self._steps.append(step)
-        self._values.append(values)
-
-    def look(self) -> dict[str, float]:
-        """The mean of every loss since the last look, over all processes.
-
-        Raises:
-            DivergenceError: One is not finite or has exploded; the message names its step.
-        """
-        if not self._values:
-            return {}
-        names = list(self._values[0])
-        rows = torch.stack([torch.stack([row[name].float() for name in names]) for row in self._values])
-        table = self._team.mean(rows).tolist()
-        usual = statistics.median(self._usual[-1000:]) if self._usual else math.inf
-        for step, row in zip(self._steps, table, strict=True):
-            if not all(map(math.isfinite, row)) or row[0] > EXPLOSION * usual:
-                raise DivergenceError(
-                    f"the loss is {row[0]:g} at step {step}, on batch {step}; before it was about {usual:g}. The last "
-                    "saved state is as it was. Go on from it with a lower --learning-rate, a --gradient-norm, or "
-                    "--precision float32"
-                )
-        self._usual += [row[0] for row in table]
-        del self._usual[:-1000]
-        self._steps, self._values = [], []
-        return {name: statistics.fmean(column) for name, column in zip(names, zip(*table, strict=True), strict=True)}
 
 
 def progress_of(state: TrainingState, options: TrainingOptions) -> float:
