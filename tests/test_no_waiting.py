@@ -138,9 +138,9 @@ def test_a_whole_run_waits_only_where_it_logs_saves_and_measures(tmp_path, monke
         for steps in ("5", "10"):
             run(parse_options(["modern", *arguments, "--steps", steps]))
     assert read_checkpoint(tmp_path / "run/tiny.safetensors").provenance.step == 10
-    allowed = ("train", "state", "shards", "validation", "figures", "log_writer", "store", "checkpoint", "image_file")
+    allowed = ("train", "monitor", "state", "shards", "validation", "figures", "log_writer", "store", "checkpoint")
     assert cuda.waits
-    assert {Path(wait.split(":")[0]).stem for wait in cuda.waits} <= set(allowed)
+    assert {Path(wait.split(":")[0]).stem for wait in cuda.waits} <= {*allowed, "image_file"}
 
 
 def test_restoring(small_config):
