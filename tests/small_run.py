@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from deblur import PRESETS, ScaleRecurrentConfig
+from tests.noise_images import write_image, write_pair
 from tests.stripes import Stripes
 from training.data.mixture import Mixture
 from training.data.reuse import Reuse
@@ -41,6 +42,18 @@ OPTIONS = TrainingOptions(
 def mixture(options):
     sources = {"pairs": Stripes(1), "photos": Reuse(Stripes(2), 40, 4, 64, options.batch, options.seed)}
     return Mixture(sources, {"pairs": 1.0, "photos": 1.0}, options.batch, options.seed)
+
+
+def command(folder: Path, *more: str) -> list[str]:
+    """Writes a few photographs, pairs and held-out pairs; returns a command line that trains on them in ``run``."""
+    for number in range(4):
+        write_image(folder / f"photographs/{number}.png", (80, 90), number)
+        write_pair(folder / "pairs", f"{number}.png", size=(70, 70))
+        write_pair(folder / "held", f"held-{number}.png", size=(70, 70))
+    folders = {"--photos": "photographs", "--pairs": "pairs", "--validation": "held", "--output": "run"}
+    words = [word for option, name in folders.items() for word in (option, str(folder / name))]
+    sizes = ["--crop", "32", "--batch", "4", "--rendering", "64", "--window", "16"]
+    return ["modern", *words, "--preset", "tiny", *sizes, "--device", "cuda", *more]
 
 
 def train(output: Path, **fields) -> TrainingState:

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from deblur import PRESETS
-from tests.noise_images import write_image, write_pair
-from tests.small_run import OPTIONS, TINY, train
+from tests.small_run import OPTIONS, TINY, command, train
 from tests.test_training import assert_same_run, interrupted, losses
 from training.command_line import parse_options
 from training.data.camera import CameraSettings
 from training.data.virtual_camera import VirtualCamera
-from training.step import Restoration, train_step
+from training.restoration import Restoration
+from training.step import train_step
 from training.train import run, setup
 
 pytestmark = pytest.mark.gpu
@@ -95,15 +95,7 @@ def test_nothing_in_a_step_or_in_the_camera_waits_for_the_device():
 
 
 def test_the_command_from_photographs_and_pairs_to_weights(tmp_path):
-    for number in range(4):
-        write_image(tmp_path / f"photographs/{number}.png", (80, 90), number)
-        write_pair(tmp_path / "pairs", f"{number}.png", size=(70, 70))
-        write_pair(tmp_path / "held", f"held-{number}.png", size=(70, 70))
-    sources = ["--photos", tmp_path / "photographs", "--pairs", tmp_path / "pairs", "--validation", tmp_path / "held"]
-    sizes = ["--preset", "tiny", "--crop", "32", "--batch", "4", "--rendering", "64", "--window", "16"]
-    sizes += ["--steps", "20", "--log-steps", "5"]
-    arguments = [*map(str, sources), *sizes, "--device", "cuda", "--output", str(tmp_path / "run")]
-    run(parse_options(["modern", *arguments]))
+    run(parse_options(command(tmp_path, "--steps", "20", "--log-steps", "5")))
     lines = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
     assert any(torch.cuda.get_device_name(CUDA) in str(line) for line in lines)
     assert any(line.get("validation", {}).get("restored psnr", 0) > 5 for line in lines)

@@ -13,9 +13,8 @@ import torch
 
 from deblur import PRESETS, build_network, restore, restore_tiled
 from tests.conftest import SMALL
-from tests.noise_images import write_image, write_pair
 from tests.pretend_cuda import DEVICE, pretend_cuda
-from tests.small_run import OPTIONS, TINY
+from tests.small_run import OPTIONS, TINY, command
 from training.command_line import parse_options
 from training.data.frames import Frames
 from training.data.kernels import KernelBlur, KernelSettings
@@ -26,7 +25,8 @@ from training.data.store import ImageStore
 from training.data.virtual_camera import VirtualCamera
 from training.options import TrainingOptions
 from training.recipe_file import read_recipe
-from training.step import Restoration, train_step
+from training.restoration import Restoration
+from training.step import train_step
 from training.teacher import Teacher
 from training.train import run, setup
 from weights import read_checkpoint
@@ -126,17 +126,10 @@ def test_a_whole_run_waits_only_where_it_logs_saves_and_measures(tmp_path, monke
     pretended = {"is_available": lambda: True, "set_device": lambda device: None, "get_device_name": lambda _: "none"}
     for name, function in (pretended | {"mem_get_info": lambda _: (10**9, 10**9)}).items():
         monkeypatch.setattr(torch.cuda, name, function)
-    for number in range(4):
-        write_image(tmp_path / f"photographs/{number}.png", (80, 90), number)
-        write_pair(tmp_path / "pairs", f"{number}.png", size=(70, 70))
-        write_pair(tmp_path / "held", f"held-{number}.png", size=(70, 70))
-    folders = {"--photos": "photographs", "--pairs": "pairs", "--validation": "held", "--output": "run"}
-    arguments = [word for option, name in folders.items() for word in (option, str(tmp_path / name))]
-    arguments += ["--preset", "tiny", "--crop", "32", "--batch", "4", "--rendering", "64", "--window", "16"]
-    arguments += ["--coarse-only", "0.3", "--device", "cuda", "--save-steps", "4"]
+    arguments = command(tmp_path, "--coarse-only", "0.3", "--save-steps", "4")
     with pretend_cuda() as cuda:
         for steps in ("5", "10"):
-            run(parse_options(["modern", *arguments, "--steps", steps]))
+            run(parse_options([*arguments, "--steps", steps]))
     assert read_checkpoint(tmp_path / "run/tiny.safetensors").provenance.step == 10
     allowed = ("train", "monitor", "state", "shards", "validation", "figures", "log_writer", "store", "checkpoint")
     assert cuda.waits

@@ -12,7 +12,8 @@ from tests.small_run import OPTIONS, TINY
 from training.command_line import parse_options
 from training.losses import multi_scale_loss
 from training.options import RecipeError
-from training.step import Restoration, train_step
+from training.restoration import Restoration
+from training.step import train_step
 from training.teacher import open_teacher
 from training.train import run, setup
 from weights import Checkpoint, Provenance, read_checkpoint, write_checkpoint

@@ -19,9 +19,10 @@ from training.distributed import Team, join_team
 from training.log_writer import LogWriter
 from training.losses import multi_scale_loss
 from training.options import Recipe
+from training.restoration import Restoration
 from training.shards import read_shards
 from training.state import state_folders, update_average
-from training.step import Restoration, clip_gradients, train_step
+from training.step import clip_gradients, train_step
 from training.train import DivergenceError, check_disk, fit, main, setup
 from weights import read_checkpoint
 

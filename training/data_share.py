@@ -16,7 +16,8 @@ from .data.sources import open_sources
 from .data.upload import upload
 from .distributed import join_team
 from .origin import device_name
-from .step import Restoration, train_step
+from .restoration import Restoration
+from .step import train_step
 from .teacher import open_teacher
 from .throughput import data_share
 from .train import setup

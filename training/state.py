@@ -36,6 +36,12 @@ class TrainingState:
     """Time spent in training, over all runs that went on from one another."""
 
 
+def place(network: Network, options: TrainingOptions, device: torch.device) -> None:
+    """Moves a network to the device, in the memory format of the options."""
+    layout = torch.channels_last if options.channels_last else torch.contiguous_format
+    network.to(device).to(memory_format=layout)  # type: ignore[call-overload]
+
+
 def update_average(state: TrainingState, decay: float) -> None:
     """Moves the average towards the network; early on faster, so that it forgets the initialisation."""
     decay = min(decay, (1 + state.step) / (10 + state.step)) if decay else 0.0

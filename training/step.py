@@ -14,22 +14,9 @@ from .distributed import Team
 from .losses import discriminator_loss, generator_loss, multi_scale_loss
 from .options import Recipe, TrainingOptions
 from .precision import autocast
+from .restoration import restore_levels
 from .state import TrainingState, update_average
 from .teacher import Teacher
-
-
-class Restoration(nn.Module):
-    """The forward pass of training as one module, which can be compiled and distributed.
-
-    Shape: the levels of a pyramid, finest first, to the restored levels; without the finest one if ``coarse_only``.
-    """
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, levels: Sequence[Tensor], coarse_only: bool) -> tuple[Tensor, ...]:
-        return tuple(self.network.coarse(levels)[0] if coarse_only else self.network(levels))
 
 
 def distribute(module: nn.Module, team: Team, unused: bool = False) -> nn.Module:
@@ -64,7 +51,7 @@ def train_step(
 
     Args:
         state: Changed in place.
-        forward: :class:`Restoration` of the state's network, compiled or distributed.
+        forward: :class:`training.restoration.Restoration` of the state's network, compiled or distributed.
         judge: The state's discriminator, distributed, if there is one.
         pairs: ``(len(slots), 6, S, S)`` uint8 on the device, blurry above sharp.
         options: The recipe.
@@ -86,7 +73,7 @@ def train_step(
         last = number == len(parts) - 1
         unsynchronised = isinstance(forward, DistributedDataParallel) and not last
         with forward.no_sync() if unsynchronised else nullcontext():  # type: ignore[operator]
-            restored = _restore(state, forward, blurry_part, options, coarse_only)
+            restored = restore_levels(state.network, forward, blurry_part, options.precision, coarse_only)
             targets = state.network.pyramid(sharp_part)[1 if coarse_only else 0 :]
             loss = multi_scale_loss(restored, targets, options)
             if teacher is not None:
@@ -122,14 +109,6 @@ def clip_gradients(network: Network, recipe: Recipe) -> None:
             nn.utils.clip_grad_norm_(cell, recipe.cell_gradient_norm)
     if recipe.gradient_norm > 0:
         nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_norm)
-
-
-def _restore(
-    state: TrainingState, forward: nn.Module, blurry: Tensor, recipe: Recipe, coarse_only: bool
-) -> tuple[Tensor, ...]:
-    levels = state.network.pyramid(blurry)
-    with autocast(blurry.device, recipe.precision):
-        return forward(levels, coarse_only)
 
 
 def _judge(

@@ -11,7 +11,8 @@ from deblur import Network, restore_network
 from weights import read_checkpoint
 
 from .options import RecipeError, TrainingOptions
-from .precision import autocast
+from .restoration import Restoration, restore_levels
+from .state import place
 
 
 class Teacher(nn.Module):
@@ -30,12 +31,11 @@ class Teacher(nn.Module):
         """
         super().__init__()
         self.network, self.precision, self.description = network, precision, description
+        self.restoration = Restoration(network)
 
     @torch.no_grad()
     def forward(self, blurry: Tensor, coarse_only: bool) -> tuple[Tensor, ...]:
-        levels = self.network.pyramid(blurry)
-        with autocast(blurry.device, self.precision):
-            restored = self.network.coarse(levels)[0] if coarse_only else self.network(levels)
+        restored = restore_levels(self.network, self.restoration, blurry, self.precision, coarse_only)
         return tuple(level.float().clamp(0, 1) for level in restored)
 
 
@@ -59,7 +59,6 @@ def open_teacher(options: TrainingOptions, device: torch.device) -> Teacher | No
         raise RecipeError(
             f"crop: the teacher {options.teacher} takes multiples of {network.size_multiple}, found {options.crop}"
         )
-    layout = torch.channels_last if options.channels_last else torch.contiguous_format
-    network.to(device).to(memory_format=layout)  # type: ignore[call-overload]
+    place(network, options, device)
     trained_on = checkpoint.provenance.trained_on or "data that its file does not name"
     return Teacher(network, options.precision, f"{options.teacher.name}, trained on {trained_on}")

@@ -32,9 +32,10 @@ from .log_writer import LogWriter, description
 from .monitor import DivergenceError, LossMonitor
 from .options import RecipeError, TrainingOptions
 from .report import write_report
+from .restoration import Restoration
 from .schedule import learning_rate
-from .state import TrainingState, load_state, save_state, state_folders
-from .step import Restoration, distribute, train_step
+from .state import TrainingState, load_state, place, save_state, state_folders
+from .step import distribute, train_step
 from .teacher import Teacher, open_teacher
 from .validation import Validation, open_validation, validate
 
@@ -60,8 +61,7 @@ def setup(options: TrainingOptions, device: torch.device) -> TrainingState:
         if initial.config != config_to_dict(network.config):
             raise ValueError(f"{options.initial} holds another network than {options.preset}; give its preset")
         network.load_state_dict(initial.state_dict)
-    layout = torch.channels_last if options.channels_last else torch.contiguous_format
-    network.to(device).to(memory_format=layout)  # type: ignore[call-overload]
+    place(network, options, device)
     discriminator = None
     if options.adversarial_weight > 0:
         discriminator = Discriminator(options.discriminator).to(device)
